@@ -1,0 +1,103 @@
+package aead
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// P02: in place and separate, every length, against the general AEAD with the
+// nonce spelled out.
+func TestSealOpenEqualsGeneralAEAD(t *testing.T) {
+	r := rand.New(rand.NewChaCha8([32]byte{1}))
+	var k [32]byte
+	for i := range k {
+		k[i] = byte(r.Uint32())
+	}
+	ours := New(&k)
+	general, err := chacha20poly1305.New(k[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n <= 2048; n++ {
+		plain := make([]byte, n)
+		for i := range plain {
+			plain[i] = byte(r.Uint32())
+		}
+		counter := r.Uint64()
+		nonce := make([]byte, 12)
+		for i := range 8 {
+			nonce[4+i] = byte(counter >> (8 * i))
+		}
+		want := general.Seal(nil, nonce, plain, nil)
+		buf := make([]byte, n, n+Overhead+1)
+		copy(buf, plain)
+		buf[:n+1][n:][0] = 0
+		guard := buf[:n+Overhead+1]
+		guard[n+Overhead] = 0xdb
+		got := ours.Seal(buf[:0], buf, counter)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("length %d: sealed bytes differ", n)
+		}
+		if guard[n+Overhead] != 0xdb {
+			t.Fatalf("length %d: wrote beyond the tag", n)
+		}
+		back, ok := ours.Open(got[:0], got, counter)
+		if !ok || !bytes.Equal(back, plain) {
+			t.Fatalf("length %d: does not open again", n)
+		}
+		want[r.IntN(len(want))] ^= 1 << r.IntN(8)
+		if _, ok := ours.Open(want[:0], want, counter); ok {
+			t.Fatalf("length %d: opened a forged message", n)
+		}
+		if !bytes.Equal(want[:n], make([]byte, n)) {
+			t.Fatalf("length %d: forged plaintext was left behind", n)
+		}
+	}
+}
+
+// P36: after Clear the cipher works with the zero key, so the secret is gone
+// from the memory the cipher reads.
+func TestClearErasesTheKey(t *testing.T) {
+	k := [32]byte{1, 2, 3}
+	ours, zero := New(&k), New(new([32]byte))
+	ours.Clear()
+	got, want := ours.Seal(nil, []byte("x"), 7), zero.Seal(nil, []byte("x"), 7)
+	if !bytes.Equal(got, want) {
+		t.Errorf("after Clear the key still seals: got %x, want %x", got, want)
+	}
+}
+
+func TestSealAndOpenDoNotAllocate(t *testing.T) {
+	k := New(&[32]byte{9})
+	buf := make([]byte, 1420+Overhead)
+	if n := testing.AllocsPerRun(100, func() {
+		k.Seal(buf[:0], buf[:1420], 1)
+		k.Open(buf[:0], buf, 1)
+	}); n != 0 {
+		t.Errorf("allocations = %v, want 0", n)
+	}
+}
+
+// A32
+func TestKeyIsNeverPrinted(t *testing.T) {
+	k := [32]byte{0xca, 0xfe, 0xba, 0xbe}
+	for _, verb := range []string{"%v", "%+v", "%s", "%q"} {
+		if s := fmt.Sprintf(verb, New(&k)); bytes.Contains([]byte(s), []byte(hex.EncodeToString(k[:4]))) {
+			t.Errorf("%s shows the key: %s", verb, s)
+		}
+	}
+}
+
+func BenchmarkSeal1420(b *testing.B) {
+	k := New(&[32]byte{1})
+	buf := make([]byte, 1420+Overhead)
+	b.SetBytes(1420)
+	for i := range b.N {
+		k.Seal(buf[:0], buf[:1420], uint64(i))
+	}
+}
