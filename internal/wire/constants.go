@@ -54,7 +54,7 @@ const (
 
 	// RekeyTimeoutJitterMax is the exclusive upper end of what is added to
 	// RekeyTimeout so that two peers do not retry in step. [W] 6.1, [K] timers.c
-	RekeyTimeoutJitterMax = 334 * time.Millisecond
+	RekeyTimeoutJitterMax = time.Second / 3
 
 	// KeepaliveTimeout is how long received data may stay unanswered before a
 	// keepalive is sent.

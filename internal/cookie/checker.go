@@ -1,0 +1,163 @@
+package cookie
+
+import (
+	"crypto/cipher"
+	"crypto/subtle"
+	"fmt"
+	"hash"
+	"io"
+	"net/netip"
+
+	"golang.org/x/crypto/blake2s"
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/warrenvpn/warren/internal/mono"
+	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/key"
+)
+
+const secretSize = 32
+
+// Checker checks the MACs of handshake messages sent to one public key, and makes
+// cookie replies in its name.
+type Checker struct {
+	secret
+	rand  io.Reader
+	mac1  hash.Hash   // keyed for mac1
+	reply cipher.AEAD // keyed for cookie replies
+
+	cookie  hash.Hash // keyed with the secret R; nil before the first cookie
+	changed mono.Time // when R was drawn
+
+	// Scratch of a call. It is here because what goes through hash.Hash escapes,
+	// and a flood of messages must not become a flood of garbage.
+	sum    [wire.MACSize]byte
+	source [16 + 2]byte
+}
+
+// NewChecker returns the checker for messages to public. rand provides cookie
+// secrets and nonces.
+func NewChecker(public key.Public, rand io.Reader) *Checker {
+	replyKey := labelled(wire.LabelCookie, &public)
+	reply, err := chacha20poly1305.NewX(replyKey[:])
+	if err != nil {
+		panic("cookie: 32 bytes refused as a key")
+	}
+	macKey := labelled(wire.LabelMAC1, &public)
+	return &Checker{rand: rand, mac1: keyed(macKey[:]), reply: reply}
+}
+
+// CheckMAC1 reports whether the first MAC of a handshake message is right, in
+// constant time.
+//
+// [W] 5.3: the responder does nothing, not even under load, for a message whose
+// sender does not know its public key.
+func (c *Checker) CheckMAC1(msg []byte) bool {
+	if len(msg) < 2*wire.MACSize {
+		return false
+	}
+	sum := c.mac(c.mac1, wire.BeforeMAC1(msg))
+	return subtle.ConstantTimeCompare(sum, wire.MAC1(msg)) == 1
+}
+
+// CheckMAC2 reports whether the second MAC of a handshake message is right for
+// its sender's address and port, in constant time. It is wrong, too, if the
+// secret behind the cookie is no longer in use at now.
+func (c *Checker) CheckMAC2(now mono.Time, msg []byte, from netip.AddrPort) bool {
+	if len(msg) < 2*wire.MACSize || c.expired(now) {
+		return false
+	}
+	m := keyed(c.cookieFor(from))
+	sum := c.mac(m, wire.BeforeMAC2(msg))
+	return subtle.ConstantTimeCompare(sum, wire.MAC2(msg)) == 1
+}
+
+// Reply writes a cookie reply to dst, whose first wire.CookieReplySize bytes it
+// fills: the answer to the handshake message msg from that address. It fails, and
+// writes nothing, only if no randomness is to be had.
+//
+// [W] 5.4.7: cookie = XAEAD(HASH(label || Spub), nonce, MAC(R, A), mac1)
+func (c *Checker) Reply(now mono.Time, dst []byte, msg []byte, from netip.AddrPort) error {
+	m := wire.CookieReply(dst[:wire.CookieReplySize:wire.CookieReplySize])
+	if err := c.refresh(now); err != nil {
+		return fmt.Errorf("draw cookie secret: %w", err)
+	}
+	var nonce [wire.NonceSize]byte
+	if _, err := io.ReadFull(c.rand, nonce[:]); err != nil {
+		return fmt.Errorf("draw cookie nonce: %w", err)
+	}
+	m.SetHeader(wire.SenderIndex(msg))
+	copy(m.Nonce(), nonce[:])
+	c.reply.Seal(m.EncryptedCookie()[:0], m.Nonce(), c.cookieFor(from), wire.MAC1(msg))
+	return nil
+}
+
+// Clear forgets the cookie secret: cookies given out so far are worth nothing.
+func (c *Checker) Clear() {
+	c.cookie, c.changed = nil, 0
+	clear(c.sum[:])
+}
+
+// expired reports whether there is no secret, or one too old.
+//
+// [W] 5.4.7: R changes every two minutes.
+func (c *Checker) expired(now mono.Time) bool {
+	return c.cookie == nil || now.Sub(c.changed) >= wire.CookieSecretLifetime
+}
+
+// refresh makes sure that there is a secret to make cookies with.
+func (c *Checker) refresh(now mono.Time) error {
+	if !c.expired(now) {
+		return nil
+	}
+	var r [secretSize]byte
+	if _, err := io.ReadFull(c.rand, r[:]); err != nil {
+		return err
+	}
+	c.cookie, c.changed = keyed(r[:]), now
+	clear(r[:])
+	return nil
+}
+
+// cookieFor returns the cookie of an address, valid until the next call.
+//
+// [W] 5.4.7: A is the concatenation of the address and the port, so neighbours
+// behind one NAT have different cookies (B50). An IPv4 sender has one cookie
+// however the socket writes its address.
+func (c *Checker) cookieFor(from netip.AddrPort) []byte {
+	a := c.source[:0]
+	if addr := from.Addr().Unmap(); addr.Is4() {
+		b := addr.As4()
+		a = append(a, b[:]...)
+	} else {
+		b := addr.As16()
+		a = append(a, b[:]...)
+	}
+	a = append(a, byte(from.Port()>>8), byte(from.Port()))
+	return c.mac(c.cookie, a)
+}
+
+// mac returns the sum of data under h, valid until the next call.
+func (c *Checker) mac(h hash.Hash, data []byte) []byte {
+	h.Reset()
+	h.Write(data)
+	return h.Sum(c.sum[:0])
+}
+
+// labelled returns HASH(label || public): how a public key becomes a symmetric
+// one that everybody who knows it can compute.
+func labelled(label string, public *key.Public) [blake2s.Size]byte {
+	var b [len(wire.LabelMAC1) + key.Size]byte
+	copy(b[:], label)
+	copy(b[len(label):], public[:])
+	return blake2s.Sum256(b[:])
+}
+
+// keyed returns BLAKE2s with a 16-byte result under k: MAC of [W] 5.4.
+func keyed(k []byte) hash.Hash {
+	h, err := blake2s.New128(k)
+	if err != nil {
+		panic("cookie: key refused")
+	}
+	return h
+}

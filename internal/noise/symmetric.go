@@ -1,0 +1,175 @@
+package noise
+
+import (
+	"crypto/ecdh"
+	"reflect"
+
+	"golang.org/x/crypto/blake2s"
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/key"
+)
+
+// initialChain is C0 = HASH(construction), initialHash is H0 = HASH(C0 || identifier).
+var (
+	initialChain = blake2s.Sum256([]byte(wire.Construction))
+	initialHash  = blake2s.Sum256(append(initialChain[:], wire.Identifier...))
+)
+
+// zeroNonce is the nonce of every handshake field: each key seals only one.
+var zeroNonce [chacha20poly1305.NonceSize]byte
+
+// symmetric is what both sides mix everything into, [N] 5.2's SymmetricState.
+//
+// Sealing goes through an interface, so a symmetric being worked on is on the
+// heap. Each step therefore works on one of its own, copies the outcome to the
+// value it returns and clears its own.
+type symmetric struct {
+	chain [hashSize]byte // C, the chaining key
+	hash  [hashSize]byte // H, of everything said so far
+	key   [hashSize]byte // k, seals the next field
+}
+
+// begin returns the state with which a handshake towards a responder begins:
+// C = C0, H = HASH(H0 || Spub_r), which hashTo gave.
+func begin(to [hashSize]byte) *symmetric {
+	return &symmetric{chain: initialChain, hash: to}
+}
+
+// hashTo returns HASH(H0 || Spub): the first thing hashed is to whom it is said.
+func hashTo(responder *key.Public) [hashSize]byte {
+	var b [hashSize + key.Size]byte
+	copy(b[:], initialHash[:])
+	copy(b[hashSize:], responder[:])
+	return blake2s.Sum256(b[:])
+}
+
+// mixHash: H = HASH(H || data).
+func (y *symmetric) mixHash(data []byte) {
+	var b [hashSize + wire.KeySize + wire.TagSize]byte // the longest field is a sealed key
+	copy(b[:], y.hash[:])
+	n := hashSize + copy(b[hashSize:], data)
+	y.hash = blake2s.Sum256(b[:n])
+}
+
+// mixEphemeral: C = KDF1(C, Epub); H = HASH(H || Epub). Token e: with a psk token
+// in the pattern, ephemeral keys go into the chaining key too. [N] 9.2
+func (y *symmetric) mixEphemeral(public []byte) {
+	kdf(&y.chain, public, &y.chain)
+	y.mixHash(public)
+}
+
+// mixDH: (C, k) = KDF2(C, DH(private, public)).
+func (y *symmetric) mixDH(private *ecdh.PrivateKey, public []byte) error {
+	var shared [key.Size]byte
+	if err := dh(&shared, private, public); err != nil {
+		return err
+	}
+	y.mixKey(&shared)
+	wipe(shared[:])
+	return nil
+}
+
+// mixKey: (C, k) = KDF2(C, shared). Where the paper has KDF1, as in the response,
+// k is not used before it is replaced.
+func (y *symmetric) mixKey(shared *[key.Size]byte) {
+	kdf(&y.chain, shared[:], &y.chain, &y.key)
+}
+
+// mixPreshared: (C, t, k) = KDF3(C, Q); H = HASH(H || t). Token psk.
+//
+// [W] 5.2: without a preshared key, Q is 32 zero bytes.
+func (y *symmetric) mixPreshared(psk *key.Preshared) {
+	var none [key.Size]byte
+	q := &none
+	if psk != nil {
+		q = psk.RevealBytes()
+	}
+	var t [hashSize]byte
+	kdf(&y.chain, q[:], &y.chain, &t, &y.key)
+	y.mixHash(t[:])
+	wipe(t[:])
+}
+
+// seal: field = AEAD(k, 0, plaintext, H); H = HASH(H || field). field has the
+// length of plaintext and a tag.
+func (y *symmetric) seal(field, plaintext []byte) {
+	c := newCipher(&y.key)
+	c.Seal(field[:0], zeroNonce[:], plaintext, y.hash[:])
+	erase(c, "key")
+	y.mixHash(field)
+}
+
+// open reverses seal; it leaves y as it is if the tag is wrong.
+func (y *symmetric) open(plaintext, field []byte) error {
+	c := newCipher(&y.key)
+	_, err := c.Open(plaintext[:0], zeroNonce[:], field, y.hash[:])
+	erase(c, "key")
+	if err != nil {
+		return ErrAuthentication
+	}
+	y.mixHash(field)
+	return nil
+}
+
+// split: (T1, T2) = KDF2(C, nothing): the keys of both directions. [W] 5.4.5
+func (y *symmetric) split(first, second *[hashSize]byte) {
+	kdf(&y.chain, nil, first, second)
+}
+
+func (y *symmetric) clear() {
+	wipe(y.chain[:])
+	wipe(y.hash[:])
+	wipe(y.key[:])
+}
+
+// dh sets shared to the product of private and public.
+//
+// A result of all zeros, which a point of low order gives whatever the private
+// key is, ends the handshake: otherwise a peer could force a key that everybody
+// knows (B34). crypto/ecdh reports exactly that as its only error here.
+func dh(shared *[key.Size]byte, private *ecdh.PrivateKey, public []byte) error {
+	if private == nil {
+		return ErrCleared
+	}
+	point, err := ecdh.X25519().NewPublicKey(public)
+	if err != nil {
+		return ErrLowOrder
+	}
+	product, err := private.ECDH(point)
+	if err != nil {
+		return ErrLowOrder
+	}
+	copy(shared[:], product)
+	wipe(product)
+	return nil
+}
+
+// newPrivate wraps 32 bytes; X25519 clamps them when it multiplies.
+func newPrivate(b *[key.Size]byte) *ecdh.PrivateKey {
+	p, err := ecdh.X25519().NewPrivateKey(b[:])
+	if err != nil {
+		panic("noise: 32 bytes refused as a private key")
+	}
+	return p
+}
+
+// erasePrivate overwrites the copy of the scalar that crypto/ecdh keeps.
+func erasePrivate(p *ecdh.PrivateKey) {
+	if p != nil {
+		erase(p, "privateKey")
+	}
+}
+
+// erase overwrites the bytes in a field of a struct of another package that
+// copies a secret and has no method to forget it. Should the field ever get
+// another name or type, a test says so; nothing else goes wrong.
+func erase(pointer any, field string) {
+	if f := reflect.ValueOf(pointer).Elem().FieldByName(field); f.IsValid() {
+		switch f.Type() {
+		case reflect.TypeFor[[]byte](), reflect.TypeFor[[key.Size]byte]():
+			wipe(f.Bytes())
+		}
+	}
+}
