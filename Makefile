@@ -39,7 +39,7 @@ cross: ## vet and build for every supported platform
 	@scripts/test cross
 
 shape: ## how long functions are and how much is documented
-	@. scripts/go-env.sh && go test -count=1 -run TestShape -v ./internal/archtest | sed -n 's/^ *archtest: //p'
+	@. scripts/go-env.sh && go test -count=1 -run TestShape -v ./internal/archtest | sed -n 's,^shape: ,,p'
 
 fmt: ## format the Go code
 	@. scripts/go-env.sh && gofmt -w $$(git ls-files '*.go')

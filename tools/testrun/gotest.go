@@ -42,6 +42,7 @@ func (r *runner) goTest(title string, env []string, dir string, args ...string) 
 	}
 	err = c.Wait()
 	_, _ = r.log.Write(errs.Bytes())
+	s.stderr = errs.String()
 	if failed := s.finish(r); err != nil && failed == 0 {
 		r.fail(title, errs.String()+err.Error())
 	}
@@ -50,6 +51,7 @@ func (r *runner) goTest(title string, env []string, dir string, args ...string) 
 // score collects the events of one go test.
 type score struct {
 	title  string
+	stderr string              // where go test says why a package cannot be set up
 	result map[string]string   // of "package test": pass, fail or skip
 	order  []string            // keys of result, as they ended
 	parent map[string]bool     // tests with subtests
@@ -98,7 +100,11 @@ func (s *score) finish(r *runner) int {
 			}
 			failed++
 			name := strings.TrimSpace(strings.Replace(strings.TrimPrefix(id, modulePath+"/"), " ", ": ", 1))
-			r.fail(s.title+" "+strings.TrimSuffix(name, ":"), strings.Join(s.output[id], ""))
+			text := strings.Join(s.output[id], "")
+			if strings.HasSuffix(id, " ") {
+				text += s.stderr
+			}
+			r.fail(s.title+" "+strings.TrimSuffix(name, ":"), text)
 		}
 	}
 	return failed
