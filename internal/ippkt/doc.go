@@ -11,7 +11,7 @@
 //	if !ok {
 //		drop(malformed)
 //	}
-//	inner := plaintext[:h.Len] // without the padding of [W] 5.4.6
+//	inner := plaintext[:h.Length] // without the padding of [W] 5.4.6
 //	if owner(h.Src) != peer {
 //		drop(notAllowed)
 //	}

@@ -11,27 +11,27 @@ const (
 	ECNMask = 3
 )
 
-// OuterTOS returns the traffic class of the outer packet for an inner packet
+// EncapsulateTOS returns the traffic class of the outer packet for an inner packet
 // with the class inner: no DSCP, so that nothing of the inner one shows, and
 // the ECN bits of RFC 6040 4.1, except that CE leaves as ECT(0) so that marks
 // set inside are not counted twice. [K] send.c, INET_ECN_encapsulate.
 //
 // hot path
-func OuterTOS(inner byte) byte {
+func EncapsulateTOS(inner byte) byte {
 	if inner &= ECNMask; inner != CE {
 		return inner
 	}
 	return ECT0
 }
 
-// InnerTOS returns the traffic class an inner packet leaves the tunnel with,
+// DecapsulateTOS returns the traffic class an inner packet leaves the tunnel with,
 // given that of the outer packet it came in: the table of RFC 6040 4.2. It
 // reports false where the table says drop: congestion was met on the way by a
 // packet whose transport would not understand the mark. [K] receive.c delivers
 // such a packet unchanged.
 //
 // hot path
-func InnerTOS(outer, inner byte) (tos byte, ok bool) {
+func DecapsulateTOS(outer, inner byte) (tos byte, ok bool) {
 	switch outer & ECNMask {
 	case CE:
 		if inner&ECNMask == NotECT {
@@ -44,6 +44,23 @@ func InnerTOS(outer, inner byte) (tos byte, ok bool) {
 		}
 	}
 	return inner, true
+}
+
+// Decapsulate combines the traffic class outer, with which the inner packet pkt
+// came, into pkt and its parsed header h. It reports false where the packet is
+// to be dropped, see DecapsulateTOS.
+//
+// hot path
+func Decapsulate(pkt []byte, h *Header, outer byte) bool {
+	if outer&ECNMask == NotECT {
+		return true
+	}
+	tos, ok := DecapsulateTOS(outer, h.TOS)
+	if tos != h.TOS {
+		SetTOS(pkt, tos)
+		h.TOS = tos
+	}
+	return ok
 }
 
 // SetTOS sets the traffic class of the IP packet b, whose header is complete,

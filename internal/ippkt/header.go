@@ -27,25 +27,16 @@ const (
 	ProtoDestination = 60
 )
 
-// Fragment says whether a packet is a piece of a larger one.
-type Fragment uint8
-
-// The kinds of fragments.
-const (
-	Whole         Fragment = iota // not fragmented
-	FirstFragment                 // offset zero, more to come: has the transport header
-	LaterFragment                 // Transport points into the middle of a payload
-)
-
 // Header is what Parse finds in an IP packet.
 type Header struct {
 	Src, Dst  netip.Addr
-	Len       int      // of the whole packet in bytes, by its own header; never more than was given
-	Transport int      // offset of what follows the IP header and its extensions, at most Len
-	Version   uint8    // 4 or 6
-	Proto     uint8    // of what is at Transport
-	TOS       uint8    // type of service or traffic class: DSCP and ECN
-	Fragment  Fragment // of IPv4, or of an IPv6 fragment header
+	Length    int   // of the whole packet in bytes, by its own header; never more than was given
+	Transport int   // offset of what follows the IP header and its extensions, at most Length
+	Version   uint8 // 4 or 6
+	Protocol  uint8 // of what is at Transport
+	TOS       uint8 // type of service or traffic class: DSCP and ECN
+	Fragment  bool  // a piece of a larger packet, but not the first: no transport header is at Transport
+	More      bool  // further pieces follow
 }
 
 // Parse reads the header of the IP packet at the beginning of b, which may be
@@ -77,14 +68,13 @@ func parse4(b []byte) (h Header, ok bool) {
 	}
 	h.Src = netip.AddrFrom4([4]byte(b0[12:16]))
 	h.Dst = netip.AddrFrom4([4]byte(b0[16:20]))
-	h.Len = total
+	h.Length = total
 	h.Transport = size
 	h.Version = 4
-	h.Proto = b0[9]
+	h.Protocol = b0[9]
 	h.TOS = b0[1]
-	if frag := binary.BigEndian.Uint16(b0[6:]); frag&0x3fff != 0 {
-		h.Fragment = fragment(frag&0x1fff, frag&0x2000 != 0)
-	}
+	h.Fragment = binary.BigEndian.Uint16(b0[6:])&0x1fff != 0
+	h.More = b0[6]&0x20 != 0
 	return h, true
 }
 
@@ -101,12 +91,12 @@ func parse6(b []byte) (h Header, ok bool) {
 	}
 	h.Src = netip.AddrFrom16([16]byte(b0[8:24]))
 	h.Dst = netip.AddrFrom16([16]byte(b0[24:40]))
-	h.Len = total
+	h.Length = total
 	h.Transport = IPv6Size
 	h.Version = 6
-	h.Proto = b0[6]
+	h.Protocol = b0[6]
 	h.TOS = b0[0]<<4 | b0[1]>>4
-	if isExtension(h.Proto) {
+	if isExtension(h.Protocol) {
 		h.walk(b[:total])
 	}
 	return h, true
@@ -122,16 +112,16 @@ func isExtension(p uint8) bool {
 }
 
 // walk steps over the extension headers of the IPv6 packet b. A chain that is
-// cut off leaves Proto at the header that is not all there: the packet can be
+// cut off leaves Protocol at the header that is not all there: the packet can be
 // routed all the same, RFC 8200 4.
 func (h *Header) walk(b []byte) {
-	for isExtension(h.Proto) {
+	for isExtension(h.Protocol) {
 		rest := b[h.Transport:]
 		if len(rest) < 8 {
 			return
 		}
 		size := (int(rest[1]) + 1) * 8
-		switch h.Proto {
+		switch h.Protocol {
 		case ProtoAuth:
 			size = (int(rest[1]) + 2) * 4 // RFC 4302 2.2
 		case ProtoFragment:
@@ -140,26 +130,15 @@ func (h *Header) walk(b []byte) {
 		if size > len(rest) {
 			return
 		}
-		if h.Proto == ProtoFragment {
+		if h.Protocol == ProtoFragment {
 			word := binary.BigEndian.Uint16(rest[2:])
-			if word&^6 != 0 { // else atomic, RFC 6946
-				h.Fragment = fragment(word>>3, word&1 != 0)
-			}
+			h.Fragment = word>>3 != 0
+			h.More = word&1 != 0
 		}
-		h.Proto = rest[0]
+		h.Protocol = rest[0]
 		h.Transport += size
-		if h.Fragment == LaterFragment {
+		if h.Fragment {
 			return
 		}
 	}
-}
-
-func fragment(offset uint16, more bool) Fragment {
-	switch {
-	case offset != 0:
-		return LaterFragment
-	case more:
-		return FirstFragment
-	}
-	return Whole
 }

@@ -16,41 +16,41 @@ const icmpSize = 8 // type, code, checksum and four bytes more
 
 // Unreachable writes to dst the error for a packet that no peer takes: ICMP
 // host unreachable or ICMPv6 address unreachable, [K] device.c. It returns its
-// length, or 0 if none may be sent about pkt. dst has room for MaxICMP bytes.
+// length, or false if none may be sent about pkt. dst has room for MaxICMP bytes.
 //
 // Its source is the destination of pkt: the system would discard as martian
 // what claims to come from one of its own addresses.
-func Unreachable(dst, pkt []byte) int {
+func Unreachable(dst, pkt []byte) (n int, ok bool) {
 	return icmpError(dst, pkt, 3, 1, 1, 3, 0)
 }
 
 // TooBig writes to dst the error for a packet larger than mtu: ICMP
 // fragmentation needed of RFC 1191 or ICMPv6 packet too big of RFC 4443 3.2.
-// It returns as Unreachable does, and 0 also for an IPv4 packet that may be
+// It returns as Unreachable does, and false also for an IPv4 packet that may be
 // fragmented.
-func TooBig(dst, pkt []byte, mtu int) int {
+func TooBig(dst, pkt []byte, mtu int) (n int, ok bool) {
 	if len(pkt) >= IPv4Size && pkt[0]>>4 == 4 {
 		if pkt[6]&0x40 == 0 {
-			return 0
+			return 0, false
 		}
 		mtu = min(mtu, 0xffff) // sixteen bits after sixteen unused ones
 	}
 	return icmpError(dst, pkt, 3, 4, 2, 0, uint32(mtu))
 }
 
-func icmpError(dst, pkt []byte, type4, code4, type6, code6 byte, rest uint32) int {
+func icmpError(dst, pkt []byte, type4, code4, type6, code6 byte, rest uint32) (n int, ok bool) {
 	h, ok := Parse(pkt)
 	if !ok || !mayComplain(h, pkt) {
-		return 0
+		return 0, false
 	}
 	if h.Version == 4 {
-		return icmpError4(dst, h, pkt, type4, code4, rest)
+		return icmpError4(dst, h, pkt, type4, code4, rest), true
 	}
-	return icmpError6(dst, h, pkt, type6, code6, rest)
+	return icmpError6(dst, h, pkt, type6, code6, rest), true
 }
 
 func icmpError4(dst []byte, h Header, pkt []byte, typ, code byte, rest uint32) int {
-	quote := pkt[:min(h.Len, maxICMP4-IPv4Size-icmpSize)]
+	quote := pkt[:min(h.Length, maxICMP4-IPv4Size-icmpSize)]
 	n := IPv4Size + icmpSize + len(quote)
 	b := dst[:n]
 	putIPv4(b, n, h.Dst, h.Src)
@@ -59,7 +59,7 @@ func icmpError4(dst []byte, h Header, pkt []byte, typ, code byte, rest uint32) i
 }
 
 func icmpError6(dst []byte, h Header, pkt []byte, typ, code byte, rest uint32) int {
-	quote := pkt[:min(h.Len, MaxICMP-IPv6Size-icmpSize)]
+	quote := pkt[:min(h.Length, MaxICMP-IPv6Size-icmpSize)]
 	n := IPv6Size + icmpSize + len(quote)
 	b := dst[:n]
 	clear(b[:IPv6Size])
@@ -103,20 +103,20 @@ func putICMP(b []byte, typ, code byte, rest uint32, quote []byte, pseudo Partial
 // only the limited one can be told from here.
 func mayComplain(h Header, pkt []byte) bool {
 	switch {
-	case h.Fragment == LaterFragment:
+	case h.Fragment:
 		return false
 	case !h.Src.IsValid(), h.Src.IsUnspecified(), h.Src.IsMulticast(), h.Src.IsLoopback(), isClassE(h.Src):
 		return false
 	case h.Dst.IsUnspecified(), h.Dst.IsMulticast(), h.Dst.IsLoopback(), isClassE(h.Dst):
 		return false
-	case h.Version == 6 && isExtension(h.Proto):
+	case h.Version == 6 && isExtension(h.Protocol):
 		return false // the chain is cut off: it may hide an error
 	}
-	icmp := h.Version == 4 && h.Proto == ProtoICMP || h.Version == 6 && h.Proto == ProtoICMPv6
+	icmp := h.Version == 4 && h.Protocol == ProtoICMP || h.Version == 6 && h.Protocol == ProtoICMPv6
 	if !icmp {
 		return true
 	}
-	return h.Transport < h.Len && isQuery(h.Version, pkt[h.Transport])
+	return h.Transport < h.Length && isQuery(h.Version, pkt[h.Transport])
 }
 
 // isClassE reports whether a is reserved or the limited broadcast address. As

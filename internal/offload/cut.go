@@ -248,11 +248,11 @@ func (c *Cutter) findTransport(pkt []byte, o packet.Offload, v4 bool) bool {
 		return c.transport >= least && c.transport+ippkt.UDPSize <= len(pkt)
 	}
 	h, ok := ippkt.Parse(pkt)
-	if !ok || h.Fragment != ippkt.Whole || (h.Proto == ippkt.ProtoUDP) != (o.Kind == packet.UDP) {
+	if !ok || h.Fragment || h.More || (h.Protocol == ippkt.ProtoUDP) != (o.Kind == packet.UDP) {
 		return false
 	}
 	c.transport = h.Transport
-	return (h.Proto == ippkt.ProtoUDP || h.Proto == ippkt.ProtoTCP) && c.transport+ippkt.UDPSize <= len(pkt)
+	return (h.Protocol == ippkt.ProtoUDP || h.Protocol == ippkt.ProtoTCP) && c.transport+ippkt.UDPSize <= len(pkt)
 }
 
 // sumHeaders computes the sums of everything that is the same in all segments.

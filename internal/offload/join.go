@@ -10,6 +10,7 @@ import (
 const (
 	openTrains = 8   // flows that a Joiner follows at a time
 	maxParts   = 256 // packets in one super-packet; writev takes 1024 slices
+	maxPackets = 4096
 )
 
 // Joiner makes super-packets of the packets of a receive. Add the packets in
@@ -53,27 +54,38 @@ type train struct {
 	flags       byte   // TCP flags of all
 }
 
-// NewJoiner returns a Joiner that joins TCP and UDP only where told to. limit
-// is the largest IP packet it makes; 0 means as large as there can be. It is
-// to stay below the gso_max_size of an interface to which the packets may be
-// forwarded, which would else cut every one of them.
-func NewJoiner(tcp, udp bool, limit int) *Joiner {
+// NewJoiner returns a Joiner that joins TCP, but not UDP, up to the largest IP
+// packet there can be.
+func NewJoiner() *Joiner {
+	j := &Joiner{}
+	j.Allow(true, false, 0)
+	j.closeAll()
+	return j
+}
+
+// Allow sets which protocols are joined, and the largest IP packet that is
+// made; 0 means as large as there can be. The limit is to stay below the
+// gso_max_size of an interface to which the packets may be forwarded, which
+// would else cut every one of them.
+func (j *Joiner) Allow(tcp, udp bool, limit int) {
 	if limit <= 0 || limit > packet.MaxSuper {
 		limit = packet.MaxSuper
 	}
-	j := &Joiner{tcp: tcp, udp: udp, limit: limit}
-	j.closeAll()
-	return j
+	j.tcp, j.udp, j.limit = tcp, udp, limit
 }
 
 // Len returns the number of packets waiting for Flush.
 func (j *Joiner) Len() int { return len(j.packets) }
 
 // Add takes the IP packet pkt, which is as long as its header says, and
-// borrows its bytes until Flush. It reports whether pkt was joined to another.
+// borrows its bytes until Flush. It reports false, and does not take it, if the
+// Joiner is full and has to be flushed first.
 //
 // hot path
 func (j *Joiner) Add(pkt []byte) bool {
+	if len(j.packets) >= maxPackets {
+		return false
+	}
 	f, ok := classify(pkt)
 	if !ok {
 		if f.fragment {
@@ -81,7 +93,7 @@ func (j *Joiner) Add(pkt []byte) bool {
 			j.closeAll()
 		}
 		j.append(pkt)
-		return false
+		return true
 	}
 	slot := j.find(pkt, f)
 	if slot >= 0 {
@@ -96,7 +108,7 @@ func (j *Joiner) Add(pkt []byte) bool {
 	if f.joinable && (f.proto == ippkt.ProtoTCP && j.tcp || f.proto == ippkt.ProtoUDP && j.udp) {
 		j.start(index, slot, pkt, f)
 	}
-	return false
+	return true
 }
 
 // flow is what classify finds.
