@@ -1,0 +1,125 @@
+package tunnel
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/warrenvpn/warren/internal/wire"
+)
+
+// StagedPacket is a copy of an IP packet that waits for a session.
+type StagedPacket struct {
+	Packet []byte
+	TOS    byte
+}
+
+// Staged holds the packets that wait for a session of one peer: at most
+// wire.MaxStaged, the oldest are dropped ([K] queueing). The zero value is ready
+// and owns no memory until a packet comes. It must not be copied.
+//
+// It also guards the change of the session that is sent with, because the two
+// must agree: a packet is staged only while there is no session, and a session
+// is published only when no packet is left (so none is stranded), and after the
+// last of them was sent (so none is overtaken). Lanes call Push, control calls
+// the rest.
+type Staged struct {
+	mu      sync.Mutex     // guards the fields below and every store to current
+	ring    []StagedPacket // nil, or wire.MaxStaged long
+	head    int            // the oldest packet
+	n       int            // how many there are
+	closing bool           // Publish is sending the last packets: see there
+}
+
+// maxRounds is how often Publish goes back for packets that came while it was
+// sending. Lanes that stage faster than control sends would keep it for ever.
+const maxRounds = 8
+
+// Push copies pkt to the end of the queue, unless current turns out to hold a
+// session that can be sent with: then staged is false and the caller sends the
+// packet itself. After a packet was staged the caller must see to it that
+// Peer.HandleWantSession is called (an idempotent bit per peer will do: the
+// machine limits its own rate). dropped is how many packets were lost.
+func (q *Staged) Push(pkt []byte, tos byte, current *atomic.Pointer[Session]) (staged bool, dropped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := current.Load(); s != nil && s.Sendable() {
+		return false, 0
+	}
+	if q.closing {
+		return true, 1
+	}
+	if q.ring == nil {
+		q.ring = make([]StagedPacket, wire.MaxStaged)
+	}
+	if q.n == len(q.ring) {
+		q.ring[q.head] = StagedPacket{}
+		q.head = (q.head + 1) % len(q.ring)
+		q.n--
+		dropped = 1
+	}
+	q.ring[(q.head+q.n)%len(q.ring)] = StagedPacket{Packet: append([]byte(nil), pkt...), TOS: tos}
+	q.n++
+	return true, dropped
+}
+
+// Publish sends what is staged through send, oldest first, and makes s the
+// session in current once nothing is left. send is called without the lock, with
+// at most wire.MaxStaged packets, which it may keep. It returns how many packets
+// went through send.
+//
+// Packets that come during the last of several rounds are dropped, as if the
+// queue were full: sending under the lock would stop the lanes, and publishing
+// first would let new packets overtake.
+func (q *Staged) Publish(s *Session, current *atomic.Pointer[Session], send func(pkts []StagedPacket)) (sent int) {
+	for round := 1; ; round++ {
+		q.mu.Lock()
+		pkts := q.takeLocked()
+		if len(pkts) == 0 {
+			current.Store(s)
+			q.closing = false
+			q.mu.Unlock()
+			return sent
+		}
+		q.closing = round >= maxRounds
+		q.mu.Unlock()
+		send(pkts)
+		sent += len(pkts)
+	}
+}
+
+// Unpublish leaves current without a session.
+func (q *Staged) Unpublish(current *atomic.Pointer[Session]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	current.Store(nil)
+}
+
+// Drop empties the queue, gives its memory back and returns how many packets
+// were lost.
+func (q *Staged) Drop() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.n
+	q.ring, q.head, q.n = nil, 0, 0
+	return n
+}
+
+// Len returns how many packets are staged.
+func (q *Staged) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n
+}
+
+// takeLocked empties the queue and returns its packets in order.
+func (q *Staged) takeLocked() []StagedPacket {
+	if q.n == 0 {
+		return nil
+	}
+	pkts := make([]StagedPacket, 0, q.n)
+	for i := range q.n {
+		pkts = append(pkts, q.ring[(q.head+i)%len(q.ring)])
+	}
+	q.ring, q.head, q.n = nil, 0, 0
+	return pkts
+}
