@@ -1,0 +1,151 @@
+package device
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/mono"
+	"github.com/warrenvpn/warren/internal/noise"
+	"github.com/warrenvpn/warren/internal/tunnel"
+	"github.com/warrenvpn/warren/packet"
+)
+
+// sweepEvery is how often keys that wait for a lane to let go are looked at.
+const sweepEvery = 50 * time.Millisecond
+
+// openedInitiation is an initiation after the anonymous first half: the intake
+// knows who claims to call. Or, with opened nil, a response or cookie reply.
+type openedInitiation struct {
+	opened *noise.Opened
+	by     *identity // the identity that opened it
+	msg    handshakeMessage
+}
+
+// control is the loop that owns everything mutable.
+func (d *Device) control(ctx context.Context) error {
+	timer := d.clock.NewTimer()
+	defer timer.Stop()
+	d.startOutbound()
+	d.startIntake()
+	events := d.tun.Events()
+	for {
+		d.arm(timer)
+		select {
+		case f := <-d.calls:
+			f()
+		case in := <-d.opened:
+			d.handshake(in)
+		case <-d.signals.wake:
+			d.signals.drain(d.signalled)
+		case <-timer.C():
+			d.expire()
+		case ev, ok := <-events:
+			if !ok || ev.Kind == packet.LinkGone {
+				d.shutdown()
+				return ErrInterfaceGone
+			}
+			d.linkEvent(ev)
+		case l := <-d.finished:
+			d.laneEnded(l)
+		case <-ctx.Done():
+			d.shutdown()
+			return nil
+		}
+	}
+}
+
+// timerFace is what control needs of a clock.Timer.
+type timerFace interface{ Reset(at mono.Time) }
+
+func (d *Device) arm(t timerFace) {
+	next := d.due.next()
+	if d.crew.sweep() {
+		next = mono.Earliest(next, d.clock.Now().Add(sweepEvery))
+	}
+	t.Reset(next)
+}
+
+// expire runs every machine whose deadline has passed.
+func (d *Device) expire() {
+	now := d.clock.Now()
+	for p := d.due.due(now); p != nil; p = d.due.due(now) {
+		d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+			return m.HandleTimeout(now, fx)
+		})
+		if p.deadline != 0 && p.deadline <= now {
+			// The machine asks for a time that has come already: not in this
+			// round, so that it cannot spin.
+			d.due.set(p, now.Add(time.Millisecond))
+		}
+	}
+}
+
+// signalled handles what lanes reported of p.
+func (d *Device) signalled(p *peer, bits uint32) {
+	if p.removed {
+		return
+	}
+	now := d.clock.Now()
+	d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+		if bits&sawFirst != 0 {
+			if s := p.first.Load(); s != nil {
+				fx = m.HandleConfirmed(now, s, fx)
+			}
+		}
+		if bits&rekeyDue != 0 {
+			fx = m.HandleRekeyDue(now, fx)
+		}
+		if bits&wantSession != 0 {
+			fx = m.HandleWantSession(now, fx)
+		}
+		return fx
+	})
+}
+
+// drive gives p's machine an input, performs what it asks for and moves its
+// deadline. It is the only caller of the machine's inputs.
+func (d *Device) drive(p *peer, input func(*tunnel.Peer, []tunnel.Effect) []tunnel.Effect) {
+	d.acting = p
+	d.fx = input(p.machine, d.fx[:0])
+	d.perform(p, d.fx)
+	clear(d.fx)
+	d.due.set(p, p.machine.Deadline())
+	d.acting = nil
+}
+
+// linkEvent follows the interface (compat 4.5).
+func (d *Device) linkEvent(ev packet.LinkEvent) {
+	switch ev.Kind {
+	case packet.LinkUp:
+		if err := d.bringUp(); err != nil {
+			d.log.Error("cannot bring the interface up", "error", err)
+		}
+	case packet.LinkDown:
+		d.bringDown()
+	case packet.MTUChanged:
+		d.mtu.Store(int32(ev.MTU))
+		d.log.Debug("mtu changed", "mtu", ev.MTU)
+	}
+}
+
+// shutdown ends every lane and erases every key.
+func (d *Device) shutdown() {
+	close(d.done)
+	d.bringDown()
+	if err := d.tun.Close(); err != nil {
+		d.log.Debug("close tun", "error", err)
+	}
+	for len(d.lanes) > 0 {
+		select {
+		case l := <-d.finished:
+			d.laneEnded(l)
+		case <-d.opened: // let the intake get on to its end
+		}
+	}
+	d.setIdentity(nil)
+	d.crew.sweep()
+	for _, p := range d.peers {
+		p.machine.Clear()
+	}
+	d.privateKey.Clear()
+}

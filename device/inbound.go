@@ -1,0 +1,248 @@
+package device
+
+import (
+	"errors"
+	"net"
+
+	"github.com/warrenvpn/warren/internal/ippkt"
+	"github.com/warrenvpn/warren/internal/mono"
+	"github.com/warrenvpn/warren/internal/offload"
+	"github.com/warrenvpn/warren/internal/tunnel"
+	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/packet"
+)
+
+// udpBatch is how many datagrams, coalesced or not, are taken from a socket
+// before what was opened goes to the TUN.
+const udpBatch = 16
+
+// inbound carries messages of one socket to the TUN: receive, look up, open,
+// admit, join, write, all on one goroutine.
+type inbound struct {
+	d      *Device
+	l      *lane
+	r      Receiver
+	queue  Queue
+	batch  []packet.Datagram
+	joiner *offload.Joiner
+	run    openRun
+}
+
+// openRun is a run of messages of one session from one sender, opened and
+// waiting for the replay window.
+type openRun struct {
+	entry    *indexEntry
+	from     *packet.Endpoint
+	tos      byte
+	counters []uint64
+	ok       []bool
+	plain    [][]byte
+}
+
+func (d *Device) startReceiver(r Receiver) {
+	if r.Handshake() {
+		d.startLane(func(l *lane) { d.receiveHandshakes(l, r) })
+		return
+	}
+	queues := d.tun.Queues()
+	q := queues[len(d.lanes)%len(queues)]
+	d.startLane(func(l *lane) {
+		in := &inbound{d: d, l: l, r: r, queue: q, joiner: offload.NewJoiner(), batch: newDatagrams(udpBatch)}
+		in.loop()
+	})
+}
+
+func newDatagrams(n int) []packet.Datagram {
+	b := make([]packet.Datagram, n)
+	for i := range b {
+		b[i].Buf = make([]byte, packet.MaxSuper)
+	}
+	return b
+}
+
+// loop receives until the socket is closed.
+func (in *inbound) loop() {
+	for {
+		n, err := in.r.Receive(in.batch)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // passing, by the contract of Receiver
+		}
+		in.l.epoch.enter()
+		in.handle(in.batch[:n])
+		in.l.epoch.leave()
+	}
+}
+
+// handle opens one batch and writes what it brought.
+//
+// hot path
+func (in *inbound) handle(batch []packet.Datagram) {
+	now := in.d.clock.Now()
+	for i := range batch {
+		g := &batch[i]
+		size := g.Segment
+		if size <= 0 {
+			size = g.N
+		}
+		for off := 0; off < g.N; off += size {
+			in.message(now, g, g.Buf[off:min(off+size, g.N)])
+		}
+		in.admit(now)
+	}
+	in.flush()
+}
+
+// message looks one message up and opens it into the present run.
+//
+// hot path
+func (in *inbound) message(now mono.Time, g *packet.Datagram, msg []byte) {
+	t, ok := wire.Classify(msg)
+	if !ok {
+		in.l.drops.add(DropUnknownType, 1)
+		return
+	}
+	if t != wire.TypeTransport {
+		in.d.enqueueHandshake(in.l, msg, &g.From)
+		return
+	}
+	m := wire.Transport(msg)
+	index := m.ReceiverIndex()
+	if in.run.entry == nil || in.run.entry.index != index {
+		in.admit(now)
+		e := in.d.index.lookup(index)
+		if e == nil || e.session == nil {
+			in.l.drops.add(DropUnknownIndex, 1)
+			return
+		}
+		if !e.session.Receivable(now) {
+			in.l.drops.add(DropExpired, 1)
+			return
+		}
+		in.run.entry, in.run.from, in.run.tos = e, &g.From, g.TOS
+	}
+	counter := m.Counter()
+	plain, ok := in.run.entry.session.Open(msg, counter)
+	if !ok {
+		in.l.drops.add(DropBadTag, 1)
+		return
+	}
+	r := &in.run
+	r.counters, r.ok, r.plain = append(r.counters, counter), append(r.ok, true), append(r.plain, plain)
+}
+
+// admit ends the present run: replay window, endpoint, promotion, activity, and
+// only then the inner packets, so that a packet refused for its inner source
+// still moves the endpoint (joint 5).
+//
+// hot path
+func (in *inbound) admit(now mono.Time) {
+	r := &in.run
+	if r.entry == nil {
+		return
+	}
+	e := r.entry
+	r.entry = nil
+	defer r.reset()
+	if len(r.counters) == 0 {
+		return
+	}
+	e.session.Admit(r.counters, r.ok)
+	var fresh, data, replayed int
+	for i, ok := range r.ok {
+		switch {
+		case !ok:
+			replayed++
+		case len(r.plain[i]) > 0:
+			data++
+			fallthrough
+		default:
+			fresh++
+		}
+	}
+	in.l.drops.add(DropReplayed, replayed)
+	if fresh == 0 {
+		return
+	}
+	p := e.peer
+	p.roam(r.from)
+	in.signal(now, p, e.session, data > 0)
+	var rx uint64
+	for i, plain := range r.plain {
+		if !r.ok[i] {
+			continue
+		}
+		if len(plain) == 0 || in.deliver(p, plain, r.tos) {
+			rx += uint64(len(plain) + wire.TransportHeaderSize + wire.TagSize)
+		}
+	}
+	p.rx.Add(rx)
+}
+
+// signal tells control what an authenticated run means for the session.
+//
+// hot path
+func (in *inbound) signal(now mono.Time, p *peer, s *tunnel.Session, data bool) {
+	var bits uint32
+	if s.FirstReceipt() {
+		p.first.Store(s)
+		bits |= sawFirst
+	}
+	if s.RekeyDueOnReceive(now) {
+		bits |= rekeyDue
+	}
+	if !data {
+		p.activity.KeepaliveReceived(now)
+	} else if p.activity.DataReceived(now) {
+		bits |= activityWake
+	}
+	if bits != 0 {
+		in.d.signals.post(p, bits)
+	}
+}
+
+// deliver checks one inner packet and gives it to the joiner. It reports
+// whether the packet was accepted.
+//
+// hot path
+func (in *inbound) deliver(p *peer, plain []byte, tos byte) bool {
+	h, ok := ippkt.Parse(plain)
+	if !ok {
+		in.l.drops.add(DropBadInner, 1)
+		return false
+	}
+	if owner, ok := in.d.routes.Load().Lookup(h.Src); !ok || owner != p {
+		in.l.drops.add(DropNotAllowed, 1)
+		return false
+	}
+	pkt := plain[:h.Length]
+	if !ippkt.Decapsulate(pkt, &h, tos) {
+		in.l.drops.add(DropCongestion, 1)
+		return false
+	}
+	in.joiner.Add(pkt)
+	return true
+}
+
+// flush writes what the joiner holds to the TUN.
+//
+// hot path
+func (in *inbound) flush() {
+	_ = in.joiner.Flush(in.write) // write counts its errors
+}
+
+func (in *inbound) write(o packet.Offload, parts [][]byte) error {
+	err := in.queue.Write(o, parts)
+	if err != nil {
+		in.l.drops.add(DropTUN, 1)
+	}
+	return err
+}
+
+// reset empties the run but keeps its memory.
+func (r *openRun) reset() {
+	clear(r.plain)
+	r.counters, r.ok, r.plain = r.counters[:0], r.ok[:0], r.plain[:0]
+}

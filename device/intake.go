@@ -1,0 +1,217 @@
+package device
+
+import (
+	"errors"
+	"net"
+	"slices"
+
+	"github.com/warrenvpn/warren/internal/cookie"
+	"github.com/warrenvpn/warren/internal/mono"
+	"github.com/warrenvpn/warren/internal/noise"
+	"github.com/warrenvpn/warren/internal/ratelimit"
+	"github.com/warrenvpn/warren/internal/tunnel"
+	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/packet"
+)
+
+const (
+	// intakeQueue bounds waiting handshake messages, underLoadAt says from which
+	// length on the device is under load, as in the kernel (compat 5.6).
+	intakeQueue = wire.HandshakeQueue
+	underLoadAt = wire.UnderLoadQueue
+	// openedQueue bounds what waits for control: the intake waits then, its
+	// queue fills, and the device is under load.
+	openedQueue = 64
+)
+
+// handshakeMessage is a copy of a message of type 1 to 3 and its sender.
+type handshakeMessage struct {
+	from packet.Endpoint
+	n    int
+	data [wire.InitiationSize]byte
+}
+
+func (m *handshakeMessage) bytes() []byte { return m.data[:m.n] }
+
+// receiveHandshakes drains a socket to which only handshakes are steered.
+func (d *Device) receiveHandshakes(l *lane, r Receiver) {
+	batch := newDatagrams(udpBatch)
+	for {
+		n, err := r.Receive(batch)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		for i := range batch[:n] {
+			g := &batch[i]
+			size := max(g.Segment, 1)
+			for off := 0; off < g.N; off += size {
+				msg := g.Buf[off:min(off+size, g.N)]
+				if t, ok := wire.Classify(msg); ok && t != wire.TypeTransport {
+					d.enqueueHandshake(l, msg, &g.From)
+				} else {
+					l.drops.add(DropUnknownType, 1)
+				}
+			}
+		}
+	}
+}
+
+// enqueueHandshake copies msg for the intake, or drops it if that is busy.
+func (d *Device) enqueueHandshake(l *lane, msg []byte, from *packet.Endpoint) {
+	m := handshakeMessage{from: *from, n: len(msg)}
+	copy(m.data[:], msg)
+	select {
+	case d.intake <- m:
+	default:
+		l.drops.add(DropHandshakeFull, 1)
+	}
+}
+
+// intake checks handshake messages before control sees them: mac1, and under
+// load mac2 and the rate of the source ([W] 5.3). It does the one
+// Diffie-Hellman that tells who is calling.
+type intake struct {
+	d       *Device
+	l       *lane
+	of      *identity // whose checker it is
+	checker *cookie.Checker
+	limiter *ratelimit.Limiter
+	loaded  mono.Time // when the queue was last long
+	reply   [wire.CookieReplySize]byte
+}
+
+func (d *Device) startIntake() {
+	d.startLane(func(l *lane) {
+		in := &intake{d: d, l: l, limiter: ratelimit.New(wire.RatePerSecond, wire.RateBurst, wire.RateEntries)}
+		for {
+			select {
+			case m := <-d.intake:
+				l.epoch.enter()
+				out, ok := in.check(d.clock.Now(), &m)
+				l.epoch.leave()
+				if !ok {
+					continue
+				}
+				select {
+				case d.opened <- out:
+				case <-d.done:
+					return
+				}
+			case <-d.done:
+				return
+			}
+		}
+	})
+}
+
+// check decides whether control gets to see m.
+func (in *intake) check(now mono.Time, m *handshakeMessage) (openedInitiation, bool) {
+	id := in.d.identity.Load()
+	if id == nil {
+		// [K]: without a private key a device neither makes nor answers handshakes.
+		in.l.drops.add(DropBadMAC1, 1)
+		return openedInitiation{}, false
+	}
+	if id != in.of {
+		in.of, in.checker = id, cookie.NewChecker(id.public, in.d.rand)
+	}
+	msg := m.bytes()
+	t, _ := wire.Classify(msg)
+	if t == wire.TypeCookieReply {
+		return openedInitiation{msg: *m, by: id}, true
+	}
+	if !in.checker.CheckMAC1(msg) {
+		in.l.drops.add(DropBadMAC1, 1)
+		return openedInitiation{}, false
+	}
+	if in.underLoad(now) && !in.admit(now, m) {
+		return openedInitiation{}, false
+	}
+	out := openedInitiation{msg: *m, by: id}
+	if t == wire.TypeInitiation {
+		o, err := noise.Open(id.static, wire.Initiation(msg))
+		if err != nil {
+			in.l.drops.add(DropBadHandshake, 1)
+			return openedInitiation{}, false
+		}
+		out.opened = &o
+	}
+	return out, true
+}
+
+// underLoad follows the queue's length with a second of memory ([K] receive.c).
+func (in *intake) underLoad(now mono.Time) bool {
+	if len(in.d.intake) >= underLoadAt {
+		in.loaded = now
+		return true
+	}
+	return !in.loaded.IsZero() && now.Sub(in.loaded) < wire.UnderLoadTime
+}
+
+// admit requires proof of address from the sender, then limits its rate.
+func (in *intake) admit(now mono.Time, m *handshakeMessage) bool {
+	msg := m.bytes()
+	if !in.checker.CheckMAC2(now, msg, m.from.Remote) {
+		in.l.drops.add(DropCookieSent, 1)
+		if in.checker.Reply(now, in.reply[:], msg, m.from.Remote) == nil {
+			if port := in.d.port.Load(); port != nil {
+				// A lost reply is asked for again by the sender's next message.
+				_ = port.Send([]packet.Run{{Buf: in.reply[:], Segment: len(in.reply), To: m.from}})
+			}
+		}
+		return false
+	}
+	if !in.limiter.Allow(now, m.from.Remote.Addr()) {
+		in.l.drops.add(DropRateLimited, 1)
+		return false
+	}
+	return true
+}
+
+// handshake gives an accepted message to the machine it concerns. Control only.
+func (d *Device) handshake(in openedInitiation) {
+	if in.by != d.identity.Load() || !d.up {
+		return
+	}
+	now, msg := d.clock.Now(), in.msg.bytes()
+	var p *peer
+	var input func(*tunnel.Peer, []tunnel.Effect) []tunnel.Effect
+	if in.opened != nil {
+		p = d.peers[in.opened.Remote()]
+		input = func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+			return m.HandleInitiation(now, in.opened, in.msg.from, fx)
+		}
+	} else if t, _ := wire.Classify(msg); t == wire.TypeResponse {
+		p = d.indexOwner(wire.Response(msg).ReceiverIndex())
+		input = func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+			return m.HandleResponse(now, wire.Response(msg), in.msg.from, fx)
+		}
+	} else {
+		p = d.indexOwner(wire.CookieReply(msg).ReceiverIndex())
+		input = func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+			return m.HandleCookieReply(now, wire.CookieReply(msg), fx)
+		}
+	}
+	if p == nil {
+		d.own.add(DropBadHandshake, 1)
+		return
+	}
+	d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+		fx = input(m, fx)
+		if slices.ContainsFunc(fx, func(e tunnel.Effect) bool { return e.Kind == tunnel.SetEndpoint }) {
+			p.rx.Add(uint64(len(msg))) // it was accepted
+		}
+		return fx
+	})
+}
+
+// indexOwner returns the peer whose handshake or session has the index.
+func (d *Device) indexOwner(index uint32) *peer {
+	if e := d.index.lookup(index); e != nil {
+		return e.peer
+	}
+	return nil
+}

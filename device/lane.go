@@ -1,0 +1,54 @@
+package device
+
+import (
+	"slices"
+
+	"github.com/warrenvpn/warren/internal/tunnel"
+)
+
+// lane is one goroutine that may hold sessions: the outbound lane of a TUN
+// queue, the inbound lane of a socket, or the handshake intake.
+type lane struct {
+	epoch *epoch
+	drops drops
+}
+
+// startLane starts run on a goroutine of its own; its end reaches control
+// through finished. Control only.
+func (d *Device) startLane(run func(*lane)) {
+	l := &lane{epoch: d.crew.join()}
+	d.lanes = append(d.lanes, l)
+	go func() {
+		run(l)
+		d.finished <- l
+	}()
+}
+
+// laneEnded forgets a lane but keeps its counts. Control only.
+func (d *Device) laneEnded(l *lane) {
+	d.crew.part(l.epoch)
+	if i := slices.Index(d.lanes, l); i >= 0 {
+		d.lanes = slices.Delete(d.lanes, i, i+1)
+	}
+	for r := range l.drops.n {
+		d.gone.add(Drop(r), int(l.drops.n[r].Load()))
+	}
+}
+
+// dropCounters lists the counters to be summed. Control only.
+func (d *Device) dropCounters() []*drops {
+	c := []*drops{&d.gone, &d.own}
+	for _, l := range d.lanes {
+		c = append(c, &l.drops)
+	}
+	return c
+}
+
+// retire erases the keys of s once the last lane that may be using them has let
+// go. Its index is free already. Control only.
+func (d *Device) retire(p *peer, s *tunnel.Session) {
+	if p.session.Load() == s {
+		p.staged.Unpublish(&p.session)
+	}
+	d.crew.bury(s.Clear)
+}
