@@ -1,0 +1,4 @@
+package main
+
+// families are the commands of this binary.
+var families = []family{}
