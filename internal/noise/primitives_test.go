@@ -1,0 +1,246 @@
+package noise
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	stdhmac "crypto/hmac"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"math/rand/v2"
+	"testing"
+
+	"golang.org/x/crypto/blake2s"
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/warrenvpn/warren/internal/vectors"
+	"github.com/warrenvpn/warren/internal/vectors/wycheproof"
+	"github.com/warrenvpn/warren/key"
+)
+
+// P01
+func TestBLAKE2sRFC7693(t *testing.T) {
+	if got := blake2s.Sum256([]byte("abc")); !bytes.Equal(got[:], vectors.BLAKE2sABC()) {
+		t.Errorf("BLAKE2s(abc) = %x", got)
+	}
+}
+
+// P01
+func TestHashMACAndKDFVectors(t *testing.T) {
+	for _, c := range vectors.Hashes() {
+		if got := blake2s.Sum256(c.Data); !bytes.Equal(got[:], c.Hash) {
+			t.Errorf("BLAKE2s of %d bytes = %x, want %x", len(c.Data), got, c.Hash)
+		}
+		for _, m := range []struct{ key, want []byte }{{c.Key, c.MAC}, {c.Key[:16], c.MAC16}} {
+			h, err := blake2s.New128(m.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Write(c.Data)
+			if got := h.Sum(nil); !bytes.Equal(got, m.want) {
+				t.Errorf("MAC of %d bytes = %x, want %x", len(c.Data), got, m.want)
+			}
+		}
+		message := c.Data[:min(len(c.Data), maxHMACMessage)]
+		var got [hashSize]byte
+		if hmac(&got, c.Chain.Array(), message); !bytes.Equal(got[:], c.HMAC33) {
+			t.Errorf("HMAC of %d bytes = %x, want %x", len(message), got, c.HMAC33)
+		}
+		var outs [3][hashSize]byte
+		for n := 1; n <= 3; n++ {
+			kdf(c.Chain.Array(), message, []*[hashSize]byte{&outs[0], &outs[1], &outs[2]}[:n]...)
+			for i := range n {
+				if !bytes.Equal(outs[i][:], c.KDF[i]) {
+					t.Errorf("KDF%d of %d bytes: output %d = %x, want %x", n, len(message), i+1, outs[i], c.KDF[i])
+				}
+			}
+			outs = [3][hashSize]byte{}
+		}
+	}
+}
+
+// P01: our HMAC over one-shot hashes against the standard library's.
+func TestHMACAgainstStandardLibrary(t *testing.T) {
+	const seed = 1
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 20_000 {
+		var k [hashSize]byte
+		message := make([]byte, r.IntN(maxHMACMessage+1))
+		fill(r, k[:])
+		fill(r, message)
+		h := stdhmac.New(func() hash.Hash { h, _ := blake2s.New256(nil); return h }, k[:])
+		h.Write(message)
+		var got [hashSize]byte
+		if hmac(&got, &k, message); !bytes.Equal(got[:], h.Sum(nil)) {
+			t.Fatalf("seed %d: HMAC(%x, %x) = %x", seed, k, message, got)
+		}
+	}
+}
+
+func TestKDFMayOverwriteItsInputs(t *testing.T) {
+	chain, input := [hashSize]byte{1}, [hashSize]byte{2}
+	var want1, want2 [hashSize]byte
+	kdf(&chain, input[:], &want1, &want2)
+	if kdf(&chain, input[:], &chain, &input); chain != want1 || input != want2 {
+		t.Errorf("kdf in place = %x, %x; want %x, %x", chain, input, want1, want2)
+	}
+}
+
+func TestHashingDoesNotAllocate(t *testing.T) {
+	y := begin(initialHash)
+	var shared, out [hashSize]byte
+	if n := testing.AllocsPerRun(100, func() {
+		y.mixKey(&shared)
+		y.mixHash(shared[:])
+		y.mixEphemeral(shared[:])
+		y.mixPreshared(nil)
+		y.split(&out, &out)
+	}); n != 0 {
+		t.Errorf("mixing allocates %v times, want 0", n)
+	}
+}
+
+// P02
+func TestChaCha20Poly1305RFC8439(t *testing.T) {
+	checkAEAD(t, vectors.ChaCha20Poly1305())
+}
+
+// P02: the nonce here is 12 zero bytes, so only those vectors go through seal and
+// open; all go through the cipher they use.
+func TestChaCha20Poly1305Wycheproof(t *testing.T) {
+	tests := wycheproof.ChaCha20Poly1305s()
+	if len(tests) < 300 {
+		t.Fatalf("only %d tests found", len(tests))
+	}
+	for _, v := range tests {
+		if len(v.IV) != chacha20poly1305.NonceSize {
+			continue // the type of the nonce excludes it: nonces are arrays
+		}
+		if v.Result == "valid" {
+			checkAEAD(t, vectors.AEAD{Name: v.Comment, Key: v.Key, Nonce: v.IV, AD: v.AAD, Plaintext: v.Msg, Sealed: append(bytes.Clone(v.CT), v.Tag...)})
+			continue
+		}
+		if _, err := newCipher(v.Key.Array()).Open(nil, v.IV, append(bytes.Clone(v.CT), v.Tag...), v.AAD); err == nil {
+			t.Errorf("test %d (%s): a forged message opens", v.ID, v.Comment)
+		}
+	}
+}
+
+func checkAEAD(t *testing.T, v vectors.AEAD) {
+	t.Helper()
+	c := newCipher((*[key.Size]byte)(v.Key))
+	if got := c.Seal(nil, v.Nonce, v.Plaintext, v.AD); !bytes.Equal(got, v.Sealed) {
+		t.Errorf("%s: sealed %x, want %x", v.Name, got, v.Sealed)
+	}
+	if got, err := c.Open(nil, v.Nonce, v.Sealed, v.AD); err != nil || !bytes.Equal(got, v.Plaintext) {
+		t.Errorf("%s: opened %x, %v; want %x", v.Name, got, err, v.Plaintext)
+	}
+}
+
+// P03
+func TestX25519RFC7748(t *testing.T) {
+	for _, v := range vectors.X25519s() {
+		var got [key.Size]byte
+		if err := dh(&got, newPrivate((*[key.Size]byte)(v.Scalar)), v.Point); err != nil || !bytes.Equal(got[:], v.Want) {
+			t.Errorf("%s: got %x, %v; want %x", v.Name, got, err, v.Want)
+		}
+	}
+}
+
+// P03
+func TestX25519Iterated(t *testing.T) { iterateX25519(t, 1_000) }
+
+// iterateX25519 makes n iterations of RFC 7748, section 5.2, and compares at every
+// point for which the RFC gives a value.
+func iterateX25519(t *testing.T, n int) {
+	want := vectors.X25519Iterated()
+	k, u := [key.Size]byte{9}, [key.Size]byte{9}
+	for i := 1; i <= n; i++ {
+		var next [key.Size]byte
+		if err := dh(&next, newPrivate(&k), u[:]); err != nil {
+			t.Fatal(err)
+		}
+		k, u = next, k
+		if w, ok := want[i]; ok && !bytes.Equal(k[:], w) {
+			t.Fatalf("after %d iterations: %x, want %x", i, k, w)
+		}
+	}
+	if want[n] == nil {
+		t.Fatalf("no known value after %d iterations", n)
+	}
+}
+
+// P03, P10
+func TestX25519Wycheproof(t *testing.T) {
+	tests := wycheproof.X25519s()
+	if len(tests) < 500 {
+		t.Fatalf("only %d tests found", len(tests))
+	}
+	for _, v := range tests {
+		var got [key.Size]byte
+		err := dh(&got, newPrivate(v.Private.Array()), v.Public)
+		if bytes.Equal(v.Shared, make([]byte, key.Size)) {
+			if !errors.Is(err, ErrLowOrder) {
+				t.Errorf("test %d (%s): an all-zero result gives %v, want ErrLowOrder", v.ID, v.Comment, err)
+			}
+			continue
+		}
+		if err != nil || !bytes.Equal(got[:], v.Shared) {
+			t.Errorf("test %d (%s): got %x, %v; want %x", v.ID, v.Comment, got, err, v.Shared)
+		}
+	}
+}
+
+// P10, B34
+func TestX25519RefusesEveryPointOfLowOrder(t *testing.T) {
+	for _, p := range vectors.LowOrder() {
+		got := [key.Size]byte{0xaa}
+		if err := dh(&got, newPrivate(&[key.Size]byte{1, 2, 3}), p[:]); !errors.Is(err, ErrLowOrder) {
+			t.Errorf("point %x: err = %v, want ErrLowOrder", p, err)
+		}
+		if got != ([key.Size]byte{0xaa}) {
+			t.Errorf("point %x: a result was written", p)
+		}
+	}
+}
+
+func TestInitialHashes(t *testing.T) {
+	// [W] 5.4.2: both are fixed by the two strings, so they are known figures.
+	const c0 = "60e26daef327efc02ec335e2a025d2d016eb4206f87277f52d38d1988b78cd36"
+	const h0 = "2211b361081ac566691243db458ad5322d9c6c662293e8b70ee19c65ba079ef3"
+	if got := hex.EncodeToString(initialChain[:]); got != c0 {
+		t.Errorf("C0 = %s, want %s", got, c0)
+	}
+	if got := hex.EncodeToString(initialHash[:]); got != h0 {
+		t.Errorf("H0 = %s, want %s", got, h0)
+	}
+}
+
+// TestEraseReachesTheCopies holds the assumption of erase: where crypto/ecdh and
+// x/crypto keep the secret, and that it is really gone.
+func TestEraseReachesTheCopies(t *testing.T) {
+	secretBytes := [key.Size]byte{0: 8, 1: 0xc3, 31: 0x40}
+
+	p := newPrivate(&secretBytes)
+	erasePrivate(p)
+	if !bytes.Equal(p.Bytes(), make([]byte, key.Size)) {
+		t.Error("the scalar in crypto/ecdh survives: its field was renamed?")
+	}
+
+	c := newCipher(&secretBytes)
+	zero := newCipher(new([key.Size]byte))
+	erase(c, "key")
+	nonce := make([]byte, chacha20poly1305.NonceSize)
+	if !bytes.Equal(c.Seal(nil, nonce, secretBytes[:], nil), zero.Seal(nil, nonce, secretBytes[:], nil)) {
+		t.Error("the key in x/crypto survives: its field was renamed?")
+	}
+
+	erase(new(ecdh.PrivateKey), "no such field") // does nothing
+	erasePrivate(nil)
+}
+
+func fill(r *rand.Rand, b []byte) {
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+}
