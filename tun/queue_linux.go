@@ -1,0 +1,262 @@
+package tun
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/offload"
+	"github.com/warrenvpn/warren/packet"
+)
+
+const (
+	headroom = 16   // bytes in front of a packet, of which the virtio header takes the last ten
+	enough   = 8192 // after a packet of this size a read does not wait for more
+	retries  = 3    // of a write for which the kernel had no memory
+)
+
+// Passing errors of Read.
+var (
+	errTruncated = errors.New("tun: packet larger than the buffer")
+	errOffload   = errors.New("tun: packet with an unknown offload")
+)
+
+// queue is one queue of a TUN.
+type queue struct {
+	dev  *Device
+	fd   int // used between gate.enter and gate.leave only
+	gate gate
+	// spare is the memory for a write. Who writes takes it; a second writer at
+	// the same time makes some of its own.
+	spare atomic.Pointer[writer]
+}
+
+func newQueue(d *Device, fd int) *queue { return &queue{dev: d, fd: fd, gate: newGate()} }
+
+// Read fills batch as package device asks. A large packet ends it: what comes
+// after is better read when that one is on its way.
+//
+// hot path
+func (q *queue) Read(batch []packet.Super) (int, error) {
+	if !q.gate.enter() {
+		return 0, os.ErrClosed
+	}
+	defer q.gate.leave()
+	n := 0
+	for n < len(batch) {
+		err := q.readOne(&batch[n])
+		switch err {
+		case nil:
+			n++
+			if batch[n-1].N >= enough {
+				return n, nil
+			}
+			continue
+		case unix.EINTR:
+			continue
+		}
+		if n > 0 {
+			return n, nil // an error comes again
+		}
+		switch err {
+		case unix.EAGAIN:
+			if err := q.wait(); err != nil {
+				return 0, err
+			}
+		case unix.EBADFD, unix.EBADF: // [K] tun.c: the interface was deleted
+			return 0, os.ErrClosed
+		default:
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// readOne reads one packet without blocking. The virtio header comes to lie in
+// the headroom.
+//
+// hot path
+func (q *queue) readOne(s *packet.Super) error {
+	if !q.dev.vnet {
+		n, err := unix.Read(q.fd, s.Buf[headroom:])
+		if err != nil {
+			return err
+		}
+		s.Off, s.N, s.Offload = headroom, n, packet.Offload{}
+		if n > len(s.Buf)-headroom {
+			return errTruncated
+		}
+		return nil
+	}
+	n, err := unix.Read(q.fd, s.Buf[headroom-virtioSize:])
+	if err != nil {
+		return err
+	}
+	if n < virtioSize || n > len(s.Buf)-headroom+virtioSize {
+		return errTruncated
+	}
+	o, ok := parseVirtio(s.Buf[headroom-virtioSize : headroom])
+	if !ok {
+		return errOffload
+	}
+	s.Off, s.N, s.Offload = headroom, n-virtioSize, o
+	return nil
+}
+
+// wait blocks until there is something to read, or until Close.
+func (q *queue) wait() error {
+	fds := [2]unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}, {Fd: int32(q.dev.wake), Events: unix.POLLIN}}
+	_, err := unix.Ppoll(fds[:], nil, nil)
+	if err != nil && err != unix.EINTR {
+		return err
+	}
+	if q.dev.isClosing() {
+		return os.ErrClosed
+	}
+	return nil
+}
+
+// writer is the memory that a write needs.
+type writer struct {
+	header [virtioSize]byte
+	iov    []unix.Iovec
+	joined []byte // a super-packet in one piece, to be cut; nil until needed
+	cut    []byte
+}
+
+// Write hands one packet to the system, as package device asks.
+//
+// hot path
+func (q *queue) Write(o packet.Offload, parts [][]byte) error {
+	if !q.gate.enter() {
+		return os.ErrClosed
+	}
+	defer q.gate.leave()
+	w := q.spare.Swap(nil)
+	if w == nil {
+		w = new(writer)
+	}
+	err := q.write(w, o, parts)
+	q.spare.Store(w)
+	return err
+}
+
+// hot path
+func (q *queue) write(w *writer, o packet.Offload, parts [][]byte) error {
+	special := o.NeedsCsum || o.Kind != packet.Plain
+	if special && q.dev.takes.Load()&(1<<o.Kind) == 0 {
+		return q.writeCut(w, o, parts)
+	}
+	err := q.writev(w, o, parts)
+	if special && (err == unix.EINVAL || err == unix.EIO) {
+		return q.refused(w, o, parts, err)
+	}
+	return err
+}
+
+// refused is called when the kernel did not take a packet with an offload. That
+// may be the offload, which some kernels refuse though they know it, or the
+// link, which may be down: single packets tell.
+func (q *queue) refused(w *writer, o packet.Offload, parts [][]byte, cause error) error {
+	err := q.writeCut(w, o, parts)
+	if err == nil {
+		q.dev.takes.And(^uint32(1 << o.Kind))
+		return nil
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return cause
+}
+
+// writeCut cuts a packet with an offload and writes what comes out, one by one.
+func (q *queue) writeCut(w *writer, o packet.Offload, parts [][]byte) error {
+	if w.cut == nil {
+		w.joined = make([]byte, 0, packet.MaxSuper)
+		w.cut = make([]byte, 2*packet.MaxSuper)
+	}
+	w.joined = w.joined[:0]
+	for _, p := range parts {
+		w.joined = append(w.joined, p...)
+	}
+	var c offload.Cutter
+	if err := c.Reset(w.joined, o, offload.Layout{}); err != nil {
+		return err
+	}
+	for !c.Done() {
+		size, n, total := c.Next(w.cut)
+		if n == 0 {
+			return offload.ErrShortBuffer
+		}
+		for b := w.cut[:total]; len(b) > 0; b = b[min(size, len(b)):] {
+			if err := q.writev(w, packet.Offload{}, [][]byte{b[:min(size, len(b))]}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writev writes one packet with the header that o asks for.
+//
+// hot path
+func (q *queue) writev(w *writer, o packet.Offload, parts [][]byte) error {
+	iov, size := w.iov[:0], 0
+	if q.dev.vnet {
+		var head []byte
+		if len(parts) > 0 {
+			head = parts[0]
+		}
+		putVirtio(&w.header, o, head)
+		iov = append(iov, vector(w.header[:]))
+		size = virtioSize
+	}
+	for _, p := range parts {
+		if len(p) > 0 {
+			iov = append(iov, vector(p))
+			size += len(p)
+		}
+	}
+	w.iov = iov
+	if len(iov) == 0 {
+		return unix.EINVAL
+	}
+	for try := 0; ; {
+		// The vectors and what they point to stay reachable through w and parts.
+		n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(q.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+		switch errno {
+		case 0:
+			if int(n) != size {
+				return io.ErrShortWrite
+			}
+			return nil
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.ENOSPC:
+			if try++; try <= retries {
+				q.pause()
+				continue
+			}
+		case unix.EBADFD, unix.EBADF:
+			return os.ErrClosed
+		}
+		return errno
+	}
+}
+
+// vector returns b, which is not empty, as what writev takes.
+func vector(b []byte) unix.Iovec {
+	v := unix.Iovec{Base: &b[0]}
+	v.SetLen(len(b))
+	return v
+}
+
+// pause waits until the queue takes packets again, or a moment.
+func (q *queue) pause() {
+	fds := [2]unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLOUT}, {Fd: int32(q.dev.wake), Events: unix.POLLIN}}
+	unix.Ppoll(fds[:], &unix.Timespec{Nsec: 1e6}, nil)
+}
