@@ -30,26 +30,34 @@ func (l *Lab) Cable(a, b Port) error {
 	if err != nil {
 		return fmt.Errorf("cable %s:%s to %s:%s: %w", a.Host.name, a.Name, b.Host.name, b.Name, err)
 	}
-	for _, p := range []Port{a, b} {
-		if err := p.attach(); err != nil {
-			return fmt.Errorf("interface %s:%s: %w", p.Host.name, p.Name, err)
+	// Both ends up before either has an address: an address on a link that
+	// waits for its carrier starts late.
+	for _, step := range []func(Port) error{Port.plug, Port.addresses} {
+		for _, p := range []Port{a, b} {
+			if err := step(p); err != nil {
+				return fmt.Errorf("interface %s:%s: %w", p.Host.name, p.Name, err)
+			}
 		}
 	}
 	return nil
 }
 
-func (p Port) attach() error {
+func (p Port) plug() error {
 	if p.Bridge != "" {
 		if err := p.Host.join(p.Name, p.Bridge); err != nil {
 			return err
 		}
 	}
+	return p.Host.setUp(p.Name)
+}
+
+func (p Port) addresses() error {
 	for _, a := range p.Addresses {
 		if err := p.Host.Address(p.Name, a); err != nil {
 			return err
 		}
 	}
-	return p.Host.setUp(p.Name)
+	return nil
 }
 
 // Bridge makes an Ethernet switch in the host. Name it in Port.Bridge.
@@ -60,7 +68,10 @@ func (h *Host) Bridge(name string, addresses ...netip.Prefix) error {
 		}})
 	})
 	if err == nil {
-		err = Port{Host: h, Name: name, Addresses: addresses}.attach()
+		p := Port{Host: h, Name: name, Addresses: addresses}
+		if err = p.plug(); err == nil {
+			err = p.addresses()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("bridge %s:%s: %w", h.name, name, err)
