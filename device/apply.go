@@ -145,6 +145,7 @@ func (d *Device) applySockets(c *conf.Change) error {
 	if c.ListenPort != nil && (*c.ListenPort != d.listenPort || *c.ListenPort == 0) {
 		if !d.up {
 			d.listenPort = *c.ListenPort
+			defer d.retryUp()
 		} else {
 			port, err := d.openPort(*c.ListenPort, mark)
 			if err != nil {
@@ -167,6 +168,16 @@ func (d *Device) applySockets(c *conf.Change) error {
 	}
 	d.fwMark = mark
 	return nil
+}
+
+// retryUp opens the sockets of an interface that is up but found its port taken.
+func (d *Device) retryUp() {
+	if !d.linkUp {
+		return
+	}
+	if err := d.bringUp(); err != nil {
+		d.log.Error("cannot bring the interface up", "error", err)
+	}
 }
 
 // forgetSources clears every learnt local address: after a change of port or

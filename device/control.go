@@ -117,10 +117,12 @@ func (d *Device) drive(p *peer, input func(*tunnel.Peer, []tunnel.Effect) []tunn
 func (d *Device) linkEvent(ev packet.LinkEvent) {
 	switch ev.Kind {
 	case packet.LinkUp:
+		d.linkUp = true
 		if err := d.bringUp(); err != nil {
 			d.log.Error("cannot bring the interface up", "error", err)
 		}
 	case packet.LinkDown:
+		d.linkUp = false
 		d.bringDown()
 	case packet.MTUChanged:
 		d.mtu.Store(int32(ev.MTU))

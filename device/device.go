@@ -68,7 +68,8 @@ type Device struct {
 	holes      int
 	due        deadlines
 	crew       crew
-	up         bool
+	linkUp     bool // the interface is up
+	up         bool // and so are we: the sockets are open
 	privateKey key.Private
 	listenPort uint16
 	fwMark     uint32

@@ -21,8 +21,8 @@ const udpBatch = 16
 type inbound struct {
 	d      *Device
 	l      *lane
-	r      Receiver
-	queue  Queue
+	r      packet.Receiver
+	queue  packet.Queue
 	batch  []packet.Datagram
 	joiner *offload.Joiner
 	run    openRun
@@ -39,7 +39,7 @@ type openRun struct {
 	plain    [][]byte
 }
 
-func (d *Device) startReceiver(r Receiver) {
+func (d *Device) startReceiver(r packet.Receiver) {
 	if r.Handshake() {
 		d.startLane(func(l *lane) { d.receiveHandshakes(l, r) })
 		return
@@ -68,7 +68,7 @@ func (in *inbound) loop() {
 			return
 		}
 		if err != nil {
-			continue // passing, by the contract of Receiver
+			continue // passing, by the contract of packet.Receiver
 		}
 		in.l.epoch.enter()
 		in.handle(in.batch[:n])

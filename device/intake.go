@@ -34,7 +34,7 @@ type handshakeMessage struct {
 func (m *handshakeMessage) bytes() []byte { return m.data[:m.n] }
 
 // receiveHandshakes drains a socket to which only handshakes are steered.
-func (d *Device) receiveHandshakes(l *lane, r Receiver) {
+func (d *Device) receiveHandshakes(l *lane, r packet.Receiver) {
 	batch := newDatagrams(udpBatch)
 	for {
 		n, err := r.Receive(batch)

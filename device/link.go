@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"github.com/warrenvpn/warren/internal/tunnel"
+	"github.com/warrenvpn/warren/packet"
 )
 
 // openPort is the UDP port in use while the interface is up.
-type openPort struct{ Port }
+type openPort struct{ packet.Port }
 
 // bringUp opens the sockets and starts the peers. Control only.
 func (d *Device) bringUp() error {

@@ -32,7 +32,7 @@ const (
 type outbound struct {
 	d     *Device
 	l     *lane
-	queue Queue
+	queue packet.Queue
 	batch []packet.Super
 	cut   offload.Cutter
 	arena []byte // sealed messages, end to end
@@ -67,7 +67,7 @@ func (o *outbound) run() {
 			return
 		}
 		if err != nil {
-			continue // passing, by the contract of Queue
+			continue // passing, by the contract of packet.Queue
 		}
 		o.l.epoch.enter()
 		o.handle(o.batch[:n])

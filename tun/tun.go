@@ -63,9 +63,5 @@ type Caps struct {
 	JoinLimit int // largest super-packet worth writing
 }
 
-// Queue is one packet queue. It is what package device calls so; see there for
-// what its methods promise.
-type Queue = interface {
-	Read(batch []packet.Super) (int, error)
-	Write(o packet.Offload, parts [][]byte) error
-}
+// Queue is one packet queue; see there for what its methods promise.
+type Queue = packet.Queue

@@ -54,6 +54,9 @@ type Packet struct {
 // Segments returns the ordinary packets that p stands for, with complete
 // checksums.
 func (p Packet) Segments() ([][]byte, error) {
+	if p.Offload == (packet.Offload{}) {
+		return [][]byte{p.Data}, nil
+	}
 	var c offload.Cutter
 	if err := c.Reset(p.Data, p.Offload, offload.Layout{}); err != nil {
 		return nil, err
@@ -80,10 +83,7 @@ type TUN struct {
 }
 
 // Queue is one packet queue; see package device for its contract.
-type Queue = interface {
-	Read(batch []packet.Super) (int, error)
-	Write(o packet.Offload, parts [][]byte) error
-}
+type Queue = packet.Queue
 
 // Host is the system's end. Its methods are safe for concurrent use.
 type Host struct {
