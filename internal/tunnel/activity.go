@@ -130,9 +130,6 @@ func (a *Activity) owe(now mono.Time) {
 	a.wake(now)
 }
 
-// isAwake reports whether there was traffic lately.
-func (a *Activity) isAwake() bool { return a.awake.Load() != 0 }
-
 // lookAgainAt is when an awake peer must be looked at, zero for one asleep.
 func (a *Activity) lookAgainAt() mono.Time {
 	t := mono.Time(a.awake.Load())

@@ -40,8 +40,7 @@ func (p *Peer) HandleTimeout(now mono.Time, fx []Effect) []Effect {
 		return fx
 	}
 	if due(p.zeroAt, now) {
-		p.zeroAt = 0
-		fx = report(p.eraseAll(fx), KeysErased)
+		fx = p.eraseOld(fx)
 	}
 	if due(p.retransmitAt, now) {
 		fx = p.retransmit(now, fx)
@@ -57,6 +56,12 @@ func (p *Peer) HandleTimeout(now mono.Time, fx []Effect) []Effect {
 	}
 	p.activity.settle(now)
 	return fx
+}
+
+// eraseOld erases every key. [W] 6.3
+func (p *Peer) eraseOld(fx []Effect) []Effect {
+	p.zeroAt = 0
+	return report(p.eraseAll(fx), KeysErased)
 }
 
 func due(at, now mono.Time) bool { return !at.IsZero() && at <= now }

@@ -46,6 +46,9 @@ func (p *Peer) mayInitiate(now mono.Time) bool {
 // initiate sends an initiation with a fresh ephemeral key and a fresh index, which
 // takes the place of the one before.
 func (p *Peer) initiate(now mono.Time, e Event, fx []Effect) []Effect {
+	if due(p.zeroAt, now) { // after a suspend: not with the new handshake, but before it
+		fx = p.eraseOld(fx)
+	}
 	p.sentAt = now // also if it fails, so that a key of low order costs little
 	p.retransmitAt = 0
 	index := p.env.Indices.Reserve(p)
@@ -69,10 +72,15 @@ func (p *Peer) newInitiation(msg []byte, index uint32) (*noise.Initiator, bool) 
 	if _, err := io.ReadFull(p.env.Rand, ephemeral[:]); err != nil {
 		return nil, false
 	}
-	i, err := noise.Initiate(msg, p.env.Static, p.remote, &ephemeral, index, p.env.Stamp())
+	stamp := p.env.Stamp()
+	if !stamp.After(p.stamped) {
+		stamp = p.stamped.Next() // [W] 5.1: the peer accepts nothing else
+	}
+	i, err := noise.Initiate(msg, p.env.Static, p.remote, &ephemeral, index, stamp)
 	if err != nil {
 		return nil, false
 	}
+	p.stamped = stamp
 	return &i, true
 }
 

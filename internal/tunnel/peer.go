@@ -20,7 +20,10 @@ type Env struct {
 	Static *noise.Static
 	// Rand gives ephemeral keys and the seeds of jitter.
 	Rand io.Reader
-	// Stamp gives the timestamp of the next initiation, greater than all before.
+	// Stamp gives the label of the wall time for an initiation, or of the saved
+	// floor if that is later. It need not increase: each peer makes its own labels
+	// do so. (One Stamper for thousands of unreachable peers would run ahead of the
+	// clock by minutes a second, and lock us out after a restart.)
 	Stamp func() tai64n.Stamp
 	// Indices gives and takes back session indices.
 	Indices Indices
@@ -49,6 +52,7 @@ type Peer struct {
 
 	previous, current, next *Session // see keypairs.go
 
+	stamped    tai64n.Stamp // timestamp of our last initiation; kept as long as the Peer
 	latest     tai64n.Stamp // greatest timestamp accepted; kept as long as the Peer
 	acceptedAt mono.Time    // when the last initiation was accepted
 
@@ -124,14 +128,11 @@ func (p *Peer) HandleUp(now mono.Time, fx []Effect) []Effect {
 	if !p.up {
 		p.up = true
 		p.activity.reset()
-		if p.activity.persistent.Load() != 0 {
+		if p.PersistentKeepalive() != 0 {
 			return p.persistentKeepalive(now, fx)
 		}
 	}
-	if p.wanted && p.env.Static != nil {
-		return p.request(now, fx)
-	}
-	return fx
+	return p.beginWanted(now, fx)
 }
 
 // HandleDown is called when the interface goes down and before a peer is removed:
@@ -142,7 +143,10 @@ func (p *Peer) HandleDown(_ mono.Time, fx []Effect) []Effect {
 	p.sentAt, p.retransmitAt, p.zeroAt, p.attempts = 0, 0, 0, 0
 	fx = p.eraseAll(fx)
 	p.remote.Clear()
-	p.cookies = nil
+	if p.cookies != nil {
+		p.cookies.Clear()
+		p.cookies = nil
+	}
 	p.activity.reset()
 	return append(fx, Effect{Kind: DropStaged})
 }
@@ -156,14 +160,14 @@ func (p *Peer) Clear() {
 
 // HandleStaticChanged is called after Env.Static was changed, to nil included.
 // Nothing is sent any more with sessions of the old identity; what the peer still
-// sends with them is received. A peer that had traffic, or wants to have, begins
-// a handshake at once. [K] noise.c: wg_noise_expire_current_peer_keypairs
+// sends with them is received. The next packet begins a handshake at once; of
+// itself the peer sends something only if it waited for a private key, for the
+// other side may not have been told of the new identity yet, and would cost us
+// RekeyTimeout. [K] noise.c: wg_noise_expire_current_peer_keypairs (P32)
 func (p *Peer) HandleStaticChanged(now mono.Time, fx []Effect) []Effect {
-	want := p.wanted || p.retransmitAt != 0 || p.activity.persistent.Load() != 0 ||
-		p.current.usable(now) && p.activity.isAwake()
 	p.remote.Clear()
 	p.dropPending()
-	p.sentAt, p.retransmitAt = 0, 0
+	p.sentAt = 0
 	if p.current != nil {
 		p.current.dead.Store(true)
 		fx = append(fx, Effect{Kind: Uninstall})
@@ -171,10 +175,24 @@ func (p *Peer) HandleStaticChanged(now mono.Time, fx []Effect) []Effect {
 	if p.next != nil {
 		p.next.dead.Store(true)
 	}
-	if !p.up || !want {
+	if p.env.Static == nil {
+		p.wanted = p.wanted || p.up && (!p.retransmitAt.IsZero() || p.PersistentKeepalive() != 0)
+		p.retransmitAt = 0
 		return fx
 	}
-	return p.request(now, fx)
+	return p.beginWanted(now, fx)
+}
+
+// beginWanted begins what could not be begun for want of a private key.
+func (p *Peer) beginWanted(now mono.Time, fx []Effect) []Effect {
+	switch {
+	case !p.up || !p.wanted || p.env.Static == nil:
+		return fx
+	case p.PersistentKeepalive() != 0:
+		return p.persistentKeepalive(now, fx)
+	default:
+		return p.request(now, fx)
+	}
 }
 
 // HandleWantSession is called when packets were staged. If there is a session by
