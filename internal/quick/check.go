@@ -1,0 +1,86 @@
+package quick
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// check refuses what would fail halfway or is not obeyed yet.
+func check(c *Config) error {
+	switch c.Table.Value {
+	case "", "auto", "off":
+	default:
+		return c.problem("Table", c.Table.Line, "remove it, or say Table = off and add the routes in PostUp: ip route add PREFIX dev %i table "+c.Table.Value,
+			"routes in table %q are not supported yet, want auto or off", c.Table.Value)
+	}
+	seen := make(map[netip.Prefix]int)
+	for _, a := range c.Addresses {
+		if first, ok := seen[a.Value]; ok {
+			return c.problem("Address", a.Line, "", "%s is given twice, first in line %d", a.Value, first)
+		}
+		seen[a.Value] = a.Line
+	}
+	if c.routed() {
+		for _, a := range c.AllowedIPs {
+			if a.Value.Bits() == 0 {
+				return c.defaultRoute(a.Value, a.Line)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Config) defaultRoute(p netip.Prefix, line int) error {
+	return c.problem("AllowedIPs", line, "name the networks to reach instead of "+p.String()+", or say Table = off and set the routes in PostUp",
+		"%s would send all traffic through the tunnel, which is not supported yet", p)
+}
+
+// warnings returns what the user must know of keys that are not obeyed yet.
+func warnings(c *Config) []Step {
+	var steps []Step
+	if len(c.DNS) > 0 {
+		var names []string
+		for _, d := range c.DNS {
+			names = append(names, d.Value)
+		}
+		steps = append(steps, c.warning("DNS", c.DNS[0].Line, "set it in a hook: PostUp = resolvectl dns %i "+names[0],
+			"%s is not set: this is not supported yet", strings.Join(names, ", ")))
+	}
+	if c.FwMark.Value != 0 {
+		steps = append(steps, c.warning("FwMark", c.FwMark.Line, "",
+			"%#x marks the packets of the tunnel; no routing rule is made from it", c.FwMark.Value))
+	}
+	if c.SaveConfig.Value {
+		steps = append(steps, c.warning("SaveConfig", c.SaveConfig.Line, "",
+			"the state of the interface will not be written back to the file: this is not supported yet"))
+	}
+	return steps
+}
+
+// mtuWarnings compares an MTU that was asked for with what it has to fit into.
+func mtuWarnings(c *Config, f Facts) []Step {
+	var steps []Step
+	if c.MTU.Value < MinMTU6 && c.ipv6() {
+		steps = append(steps, c.warning("MTU", c.MTU.Line, fmt.Sprintf("MTU = %d or more", MinMTU6),
+			"%d is less than IPv6 works with, so the kernel will take IPv6 off the interface", c.MTU.Value))
+	}
+	for _, p := range f.Paths {
+		overhead := Overhead
+		if p.Endpoint.Is4() {
+			overhead -= 20 // a shorter outer header
+		}
+		if p.MTU > 0 && c.MTU.Value+overhead > p.MTU {
+			steps = append(steps, c.warning("MTU", c.MTU.Line, fmt.Sprintf("MTU = %d or less, or leave it out", p.MTU-overhead),
+				"%d does not fit into the %d bytes of the path to %s: large packets will be fragmented", c.MTU.Value, p.MTU, p.Endpoint))
+			break
+		}
+	}
+	return steps
+}
+
+// warning returns a step that tells the user something about the file.
+func (c *Config) warning(key string, line int, hint, format string, args ...any) Step {
+	p := c.problem(key, line, hint, format, args...)
+	return Step{Kind: Warn, Text: p.Error(), Hint: p.Hint, Key: key, Line: line}
+}
