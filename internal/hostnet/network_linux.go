@@ -1,0 +1,208 @@
+package hostnet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/quick"
+	"github.com/warrenvpn/warren/internal/rtnl"
+)
+
+// Network is the links, addresses and routes of the network namespace in which
+// New was called. It is used by one goroutine.
+type Network struct {
+	nl *rtnl.Conn
+	// link is the interface that Adopt took on, by index: a name may be given
+	// to another interface while we work, an index is not.
+	link  int
+	owned string
+}
+
+// New connects to the kernel.
+func New() (*Network, error) {
+	nl, err := rtnl.Dial()
+	if err != nil {
+		return nil, err
+	}
+	return &Network{nl: nl}, nil
+}
+
+// Close ends the connection.
+func (n *Network) Close() error { return n.nl.Close() }
+
+// LinkExists reports whether there is an interface of this name.
+func (n *Network) LinkExists(name string) (bool, error) {
+	_, err := n.nl.Link(name)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Paths finds out which MTU the way to each endpoint has. An endpoint that
+// cannot be reached has none; those with a zone are left out.
+func (n *Network) Paths(endpoints []netip.Addr) ([]quick.Path, error) {
+	var paths []quick.Path
+	for _, e := range endpoints {
+		if e = e.Unmap(); !e.IsValid() || e.Zone() != "" {
+			continue
+		}
+		p := quick.Path{Endpoint: e}
+		r, err := n.nl.Path(e)
+		if err == nil {
+			p.MTU, err = n.routeMTU(r)
+		}
+		if err != nil && !errors.Is(err, rtnl.ErrNoRoute) {
+			return nil, fmt.Errorf("path to %s: %w", e, err)
+		}
+		paths = append(paths, p)
+	}
+	return paths, nil
+}
+
+// routeMTU returns the MTU a route says itself, or that of its interface.
+func (n *Network) routeMTU(r rtnl.Route) (int, error) {
+	if r.MTU != 0 || r.Link == 0 {
+		return r.MTU, nil
+	}
+	link, err := n.nl.LinkByIndex(r.Link)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		return 0, nil
+	}
+	return link.MTU, err
+}
+
+// DefaultPath returns the MTU on the way of the IPv4 default route, or 0 if
+// there is none.
+func (n *Network) DefaultPath() (int, error) {
+	routes, err := n.nl.RoutesTo(netip.PrefixFrom(netip.IPv4Unspecified(), 0), rtnl.TableMain)
+	if err != nil || len(routes) == 0 {
+		return 0, err
+	}
+	return n.routeMTU(routes[0]) // the kernel lists the lowest metric first
+}
+
+// Routes returns the destinations that the main table sends through an
+// interface.
+func (n *Network) Routes(name string) ([]netip.Prefix, error) {
+	link, err := n.find(name)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := n.nl.Routes(rtnl.TableMain, link)
+	if err != nil {
+		return nil, fmt.Errorf("routes of %s: %w", name, err)
+	}
+	prefixes := make([]netip.Prefix, len(routes))
+	for i, r := range routes {
+		prefixes[i] = r.Destination
+	}
+	return prefixes, nil
+}
+
+// Adopt makes later steps for this name change the interface that has the name
+// now, and prepares it: the kernel gives a TUN device a random link-local
+// address when it goes up, and a WireGuard interface has none.
+func (n *Network) Adopt(name string) error {
+	link, err := n.nl.Link(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	n.owned, n.link = name, link.Index
+	_ = n.nl.NoLinkLocal(link.Index) // fails where there is no IPv6 at all
+	return nil
+}
+
+func (n *Network) find(name string) (int, error) {
+	if n.link != 0 && n.owned == name {
+		return n.link, nil
+	}
+	link, err := n.nl.Link(name)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return link.Index, nil
+}
+
+// Perform carries out a step that concerns links, addresses or routes.
+func (n *Network) Perform(name string, s quick.Step) error {
+	link, err := n.find(name)
+	if errors.Is(err, rtnl.ErrNoLink) && s.Kind == quick.DeleteLink {
+		return nil // gone already: as wanted
+	}
+	if err != nil {
+		return err
+	}
+	switch s.Kind {
+	case quick.AddAddress:
+		return explainAddress(s.Prefix, n.nl.AddAddress(link, s.Prefix))
+	case quick.SetUp:
+		return n.setUp(link, s.MTU)
+	case quick.AddRoute:
+		return n.addRoute(link, s.Prefix)
+	case quick.DeleteLink:
+		if err := n.nl.DeleteLink(link); err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+			return fmt.Errorf("delete interface: %w", err)
+		}
+		return nil
+	}
+	panic(fmt.Sprintf("hostnet: step of kind %d does not concern the network", s.Kind))
+}
+
+// How long setUp waits for IPv6 addresses to become usable, and how often it
+// looks.
+const (
+	settleTime = 500 * time.Millisecond
+	settleStep = 2 * time.Millisecond
+)
+
+// setUp sets the MTU, brings the link up and waits until its IPv6 addresses can
+// be used. The kernel does not look for duplicates on such a link (IFF_NOARP),
+// but it confirms the addresses a moment later, and a hook may want to bind to
+// one.
+func (n *Network) setUp(link, mtu int) error {
+	if err := n.nl.SetUp(link, mtu); err != nil {
+		return explainSetUp(mtu, err)
+	}
+	for waited := time.Duration(0); waited < settleTime; waited += settleStep {
+		addresses, err := n.nl.Addresses(link)
+		if err != nil || !tentative(addresses) {
+			return err
+		}
+		time.Sleep(settleStep)
+	}
+	return nil
+}
+
+func tentative(addresses []rtnl.Address) bool {
+	for _, a := range addresses {
+		if a.Tentative {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Network) addRoute(link int, p netip.Prefix) error {
+	err := n.nl.AddRoute(rtnl.Route{Destination: p, Link: link, Table: rtnl.TableMain})
+	if errors.Is(err, rtnl.ErrExists) {
+		return explainExisting(p, n.holder(p), err)
+	}
+	return explainRoute(p, err)
+}
+
+// holder returns the name of the interface that the main table sends p through,
+// or "" if that cannot be said.
+func (n *Network) holder(p netip.Prefix) string {
+	routes, err := n.nl.RoutesTo(p, rtnl.TableMain)
+	if err != nil || len(routes) == 0 {
+		return ""
+	}
+	link, err := n.nl.LinkByIndex(routes[0].Link)
+	if err != nil {
+		return ""
+	}
+	return link.Name
+}

@@ -1,0 +1,46 @@
+//go:build !linux
+
+package hostnet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+
+	"github.com/warrenvpn/warren/internal/quick"
+)
+
+// Network would be the links, addresses and routes of this host.
+type Network struct{}
+
+func unsupported() error {
+	return fmt.Errorf("interfaces, addresses and routes on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
+
+// New fails: only Linux is here yet.
+func New() (*Network, error) { return nil, unsupported() }
+
+// Close does nothing.
+func (*Network) Close() error { return nil }
+
+// LinkExists fails: only Linux is here yet.
+func (*Network) LinkExists(string) (bool, error) { return false, unsupported() }
+
+// Obstacle returns why nothing can be done here.
+func (*Network) Obstacle() error { return unsupported() }
+
+// Paths fails: only Linux is here yet.
+func (*Network) Paths([]netip.Addr) ([]quick.Path, error) { return nil, unsupported() }
+
+// DefaultPath fails: only Linux is here yet.
+func (*Network) DefaultPath() (int, error) { return 0, unsupported() }
+
+// Routes fails: only Linux is here yet.
+func (*Network) Routes(string) ([]netip.Prefix, error) { return nil, unsupported() }
+
+// Adopt fails: only Linux is here yet.
+func (*Network) Adopt(string) error { return unsupported() }
+
+// Perform fails: only Linux is here yet.
+func (*Network) Perform(string, quick.Step) error { return unsupported() }
