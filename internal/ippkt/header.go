@@ -46,25 +46,34 @@ type Header struct {
 //
 // hot path
 func Parse(b []byte) (h Header, ok bool) {
+	ok = h.parse(b)
+	return h, ok
+}
+
+// parse fills h in place: returned from function to function, a struct of this
+// size costs more than reading the header.
+//
+// hot path
+func (h *Header) parse(b []byte) bool {
 	if len(b) < IPv4Size {
-		return h, false
+		return false
 	}
 	switch b[0] >> 4 {
 	case 4:
-		return parse4(b)
+		return h.parse4(b)
 	case 6:
-		return parse6(b)
+		return h.parse6(b)
 	}
-	return h, false
+	return false
 }
 
 // hot path
-func parse4(b []byte) (h Header, ok bool) {
+func (h *Header) parse4(b []byte) bool {
 	b0 := b[:IPv4Size]
 	size := int(b0[0]&0x0f) * 4
 	total := int(binary.BigEndian.Uint16(b0[2:]))
 	if size < IPv4Size || total < size || total > len(b) {
-		return h, false
+		return false
 	}
 	h.Src = netip.AddrFrom4([4]byte(b0[12:16]))
 	h.Dst = netip.AddrFrom4([4]byte(b0[16:20]))
@@ -75,19 +84,19 @@ func parse4(b []byte) (h Header, ok bool) {
 	h.TOS = b0[1]
 	h.Fragment = binary.BigEndian.Uint16(b0[6:])&0x1fff != 0
 	h.More = b0[6]&0x20 != 0
-	return h, true
+	return true
 }
 
 // hot path
-func parse6(b []byte) (h Header, ok bool) {
+func (h *Header) parse6(b []byte) bool {
 	if len(b) < IPv6Size {
-		return h, false
+		return false
 	}
 	b0 := b[:IPv6Size]
 	// In int: 40 + 65535 does not fit the 16 bits the length has on the wire.
 	total := IPv6Size + int(binary.BigEndian.Uint16(b0[4:]))
 	if total > len(b) {
-		return h, false
+		return false
 	}
 	h.Src = netip.AddrFrom16([16]byte(b0[8:24]))
 	h.Dst = netip.AddrFrom16([16]byte(b0[24:40]))
@@ -99,7 +108,7 @@ func parse6(b []byte) (h Header, ok bool) {
 	if isExtension(h.Protocol) {
 		h.walk(b[:total])
 	}
-	return h, true
+	return true
 }
 
 // isExtension reports whether p is an IPv6 extension header we can step over.
