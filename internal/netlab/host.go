@@ -252,11 +252,17 @@ func lookPath(name, path string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// Run runs a command in the host and returns what it wrote to standard output.
-// An error carries what it wrote to standard error. Run returns when the
-// command ends, even if a daemon it started still holds its output open.
+// Run runs a command in the host and returns what it wrote to standard output,
+// as Output does.
 func (h *Host) Run(ctx context.Context, argv ...string) ([]byte, error) {
-	cmd := h.Command(ctx, argv...)
+	return h.Output(h.Command(ctx, argv...))
+}
+
+// Output starts a command made by Command, waits for it, and returns what it
+// wrote to standard output. An error carries what it wrote to standard error.
+// Output returns when the command ends, even if a daemon that it started still
+// holds its output open.
+func (h *Host) Output(cmd *exec.Cmd) ([]byte, error) {
 	out, err := memoryFile()
 	if err != nil {
 		return nil, err
@@ -272,7 +278,7 @@ func (h *Host) Run(ctx context.Context, argv ...string) ([]byte, error) {
 		err = cmd.Wait()
 	}
 	if err != nil {
-		err = fmt.Errorf("%s: %s: %w\n%s", h.name, strings.Join(argv, " "), err, bytes.TrimSpace(contents(errs)))
+		err = fmt.Errorf("%s: %s: %w\n%s", h.name, strings.Join(cmd.Args, " "), err, bytes.TrimSpace(contents(errs)))
 	}
 	return contents(out), err
 }

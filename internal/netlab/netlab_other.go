@@ -67,6 +67,9 @@ func (*Host) Start(*exec.Cmd) error { return errSystem }
 // Run fails.
 func (*Host) Run(context.Context, ...string) ([]byte, error) { return nil, errSystem }
 
+// Output fails.
+func (*Host) Output(*exec.Cmd) ([]byte, error) { return nil, errSystem }
+
 // WriteFile fails.
 func (*Host) WriteFile(string, []byte, os.FileMode) error { return errSystem }
 
