@@ -1,0 +1,14 @@
+// Package wgctl lists, reads and changes WireGuard interfaces by name, whoever
+// implements them: at present every user-space device with a control socket;
+// the kernel's module has its place beside them. It resolves the names of
+// endpoints, which package conf does not.
+//
+// It is not a configuration parser (package conf) and does not create
+// interfaces.
+//
+//	var c wgctl.Client
+//	d, err := c.Device("wg0")
+//
+// A Client has no state of its own: its methods may be called from several
+// goroutines, and every call opens a connection and closes it.
+package wgctl

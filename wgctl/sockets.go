@@ -1,0 +1,106 @@
+package wgctl
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/uapi"
+)
+
+// sockets are the interfaces with a control socket in a directory.
+type sockets struct {
+	dir     string
+	timeout time.Duration
+}
+
+func (s *sockets) names() ([]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".sock"); ok && s.has(name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// has reports whether somebody listens on the socket of an interface. A socket
+// nobody listens on is deleted; one we may not connect to counts.
+func (s *sockets) has(name string) bool {
+	path, ok := uapi.Path(s.dir, name)
+	if !ok {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		_ = c.Close()
+		return true
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path)
+		return false
+	}
+	// A path that does not fit into a socket address is nobody's.
+	return !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fs.ErrNotExist)
+}
+
+func (s *sockets) dial(name string) (net.Conn, error) {
+	path, ok := uapi.Path(s.dir, name)
+	if !ok {
+		return nil, syscall.ENODEV
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if s.timeout > 0 {
+		if err := c.SetDeadline(time.Now().Add(s.timeout)); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
+}
+
+func (s *sockets) device(name string) (conf.Device, error) {
+	c, err := s.dial(name)
+	if err != nil {
+		return conf.Device{}, err
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("get=1\n\n")); err != nil {
+		return conf.Device{}, err
+	}
+	return uapi.ReadDevice(c)
+}
+
+func (s *sockets) apply(name string, ch *conf.Change) error {
+	c, err := s.dial(name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	// A device may refuse the request before it has read it all: its reply says
+	// more than the broken pipe.
+	writeErr := uapi.WriteChange(c, ch)
+	err = uapi.ReadReply(c)
+	if writeErr != nil && errors.Is(err, syscall.EPROTO) {
+		return writeErr
+	}
+	return err
+}
