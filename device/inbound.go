@@ -24,6 +24,7 @@ type inbound struct {
 	r      packet.Receiver
 	queue  packet.Queue
 	batch  []packet.Datagram
+	joins  func() (tcp, udp bool, limit int)
 	joiner *offload.Joiner
 	run    openRun
 }
@@ -48,6 +49,10 @@ func (d *Device) startReceiver(r packet.Receiver) {
 	q := queues[len(d.lanes)%len(queues)]
 	d.startLane(func(l *lane) {
 		in := &inbound{d: d, l: l, r: r, queue: q, joiner: offload.NewJoiner(), batch: newDatagrams(udpBatch)}
+		in.joins = func() (bool, bool, int) { return false, false, 0 }
+		if j, ok := d.tun.(Joiner); ok {
+			in.joins = j.Joins
+		}
 		in.loop()
 	})
 }
@@ -81,6 +86,7 @@ func (in *inbound) loop() {
 // hot path
 func (in *inbound) handle(batch []packet.Datagram) {
 	now := in.d.clock.Now()
+	in.joiner.Allow(in.joins())
 	for i := range batch {
 		g := &batch[i]
 		size := g.Segment

@@ -19,6 +19,13 @@ type TUN interface {
 	Close() error
 }
 
+// Joiner may be implemented by a TUN that takes super-packets.
+type Joiner interface {
+	// Joins says which protocols are worth joining into super-packets, and the
+	// largest packet to make. It may change while the TUN is in use.
+	Joins() (tcp, udp bool, limit int)
+}
+
 // Network opens the UDP sockets of a device. Package udp makes them.
 type Network interface {
 	// Open binds port on IPv4 and IPv6, on whichever of them the host has. Port
