@@ -1,0 +1,121 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `Usage: %[1]s [-f|--foreground] INTERFACE-NAME
+       %[1]s --version
+`
+
+const help = `
+Creates a WireGuard interface and runs it in this program, in the background
+unless -f is given. When the command returns, the interface and its control
+socket exist; configure it with wg(8), then set the link up.
+
+It ends on SIGTERM or SIGINT, when the link is deleted, and when its control
+socket %[1]s/INTERFACE-NAME.sock is removed.
+
+Environment:
+  LOG_LEVEL=verbose|error|silent   how much to log, and to stdout also in the
+                                   background; unset: errors, and in the
+                                   background to the journal or syslog
+  WG_PROCESS_FOREGROUND=1          same as -f
+  WG_TUN_FD=N                      use the open TUN descriptor N
+  WG_UAPI_FD=N                     use the listening unix socket N
+`
+
+// Main runs the command. Program is the name it was called by, args what
+// follows it; the result is the exit code.
+func Main(program string, args []string, version string) int {
+	s, err := parse(args, os.Getenv)
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Printf(usage, program)
+		fmt.Printf(help, stateDir)
+		return 0
+	case errors.Is(err, errVersion):
+		fmt.Print(versionText(version))
+		return 0
+	case errors.As(err, new(usageError)):
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		fmt.Fprintf(os.Stderr, usage, program)
+		return 1
+	case err != nil:
+		complain(os.Stderr, program, err)
+		return 1
+	}
+	forgetEnvironment()
+	if err := run(s, version); err != nil {
+		// In the background stderr may be nobody's: the one who waits is told
+		// through the pipe, and repeats it where the user is.
+		if s.background() {
+			tell(s.readyFD, err)
+		}
+		complain(os.Stderr, program, err)
+		return 1
+	}
+	return 0
+}
+
+func versionText(version string) string {
+	return fmt.Sprintf("warren %s\n\nA WireGuard implementation. Licence: MIT.\n"+
+		"\"WireGuard\" is a registered trademark of Jason A. Donenfeld.\n", version)
+}
+
+// complain prints an error and, if there is one, the way out.
+func complain(w io.Writer, program string, err error) {
+	fmt.Fprintf(w, "%s: %v\n", program, err)
+	if h := hint(err); h != "" {
+		fmt.Fprintf(w, "hint: %s\n", h)
+	}
+}
+
+// run opens the interface and the control socket, then serves them here or
+// hands them to a child in the background.
+func run(s *settings, version string) error {
+	// A broken pipe on stdout is a lost log line, not the end of a tunnel.
+	signal.Ignore(syscall.SIGPIPE)
+
+	link, err := openLink(s)
+	if err != nil {
+		return err
+	}
+	name := link.Name()
+	socket, err := openSocket(s, name)
+	if err != nil {
+		return errors.Join(err, link.Close())
+	}
+	if !s.foreground {
+		return launch(s, link, socket)
+	}
+	log, place := newLog(s, name, os.Stdout)
+	if s.background() && !s.keepOutput {
+		defer catchCrash(name)()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log.Info("starting", "version", version, "log", place)
+	err = serve(ctx, link, socket, log, func() error { return ready(s) })
+	if err != nil {
+		log.Error("ended", "error", err)
+		return err
+	}
+	log.Info("ended")
+	return nil
+}
+
+// ready tells whoever waits for it that the device works.
+func ready(s *settings) error {
+	notifySupervisor()
+	if !s.background() {
+		return nil
+	}
+	return tell(s.readyFD, nil)
+}
