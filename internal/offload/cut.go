@@ -195,8 +195,22 @@ func (c *Cutter) prepare(pkt []byte, o packet.Offload) bool {
 	if o.Segment == 0 || len(pkt) < ippkt.IPv4Size+ippkt.UDPSize || len(pkt) > packet.MaxSuper {
 		return false
 	}
-	v4 := pkt[0]>>4 == 4
-	if v4 == (o.Kind == packet.TCP6) || !v4 && (o.Kind == packet.TCP4 || pkt[0]>>4 != 6) {
+	version := pkt[0] >> 4
+	v4 := version == 4
+	switch o.Kind {
+	case packet.TCP4:
+		if !v4 {
+			return false
+		}
+	case packet.TCP6:
+		if version != 6 {
+			return false
+		}
+	case packet.UDP:
+		if !v4 && version != 6 {
+			return false
+		}
+	default:
 		return false
 	}
 	if !c.findTransport(pkt, o, v4) {

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	openTrains = 8   // flows that a Joiner follows at a time
-	maxParts   = 256 // packets in one super-packet; writev takes 1024 slices
-	maxPackets = 4096
+	openTrains = 8    // flows that a Joiner follows at a time
+	maxParts   = 256  // packets in one super-packet; writev takes 1024 slices
+	maxPackets = 4096 // that a Joiner holds
 )
 
 // Joiner makes super-packets of the packets of a receive. Add the packets in
@@ -88,8 +88,7 @@ func (j *Joiner) Add(pkt []byte) bool {
 	}
 	f, ok := classify(pkt)
 	if !ok {
-		if f.fragment {
-			// Belongs to a flow that we cannot name: let nothing pass it.
+		if f.barrier {
 			j.closeAll()
 		}
 		j.append(pkt)
@@ -116,7 +115,7 @@ type flow struct {
 	version  uint8
 	proto    uint8
 	joinable bool // may be part of a train
-	fragment bool
+	barrier  bool // belongs to a flow that cannot be told: nothing may overtake it
 	closing  bool // may only be the last of a train
 	ip       int  // length of the IP header
 	headers  int  // of all headers
@@ -128,29 +127,25 @@ type flow struct {
 //
 // hot path
 func classify(pkt []byte) (f flow, ok bool) {
-	if len(pkt) < ippkt.IPv4Size+ippkt.UDPSize {
-		return f, false
-	}
+	f.barrier = true
 	switch {
+	case len(pkt) < ippkt.IPv4Size+ippkt.UDPSize:
+		return f, false
 	case pkt[0] == 0x45:
 		f.version, f.proto, f.ip = 4, pkt[9], ippkt.IPv4Size
 		if binary.BigEndian.Uint16(pkt[6:])&0x3fff != 0 {
-			f.fragment = true
 			return f, false
 		}
 		f.joinable = int(binary.BigEndian.Uint16(pkt[2:])) == len(pkt) && pkt[6]&0x80 == 0
 	case pkt[0]>>4 == 6 && len(pkt) >= ippkt.IPv6Size+ippkt.UDPSize:
 		f.version, f.proto, f.ip = 6, pkt[6], ippkt.IPv6Size
 		f.joinable = ippkt.IPv6Size+int(binary.BigEndian.Uint16(pkt[4:])) == len(pkt)
-		f.fragment = f.proto != ippkt.ProtoTCP && f.proto != ippkt.ProtoUDP && f.proto != ippkt.ProtoICMPv6
-	case pkt[0]>>4 == 4:
-		f.fragment = true // or with options, which is as rare
-		return f, false
+	default:
+		return f, false // with IPv4 options, for example
 	}
 	switch f.proto {
 	case ippkt.ProtoTCP:
-		f.classifyTCP(pkt)
-		return f, len(pkt) >= f.ip+ippkt.TCPSize
+		return f, f.classifyTCP(pkt)
 	case ippkt.ProtoUDP:
 		th := pkt[f.ip : f.ip+ippkt.UDPSize]
 		f.headers = f.ip + ippkt.UDPSize
@@ -158,14 +153,17 @@ func classify(pkt []byte) (f flow, ok bool) {
 			int(binary.BigEndian.Uint16(th[4:])) == len(pkt)-f.ip &&
 			binary.BigEndian.Uint16(th[udpCheck:]) != 0
 		return f, true
+	case ippkt.ProtoHopByHop, ippkt.ProtoRouting, ippkt.ProtoFragment, ippkt.ProtoAuth, ippkt.ProtoDestination:
+		return f, false // what follows may be TCP or UDP
 	}
+	f.barrier = false
 	return f, false
 }
 
 // hot path
-func (f *flow) classifyTCP(pkt []byte) {
+func (f *flow) classifyTCP(pkt []byte) bool {
 	if len(pkt) < f.ip+ippkt.TCPSize {
-		return
+		return false
 	}
 	th := pkt[f.ip : f.ip+ippkt.TCPSize]
 	size := int(th[12]>>4) * 4
@@ -174,6 +172,7 @@ func (f *flow) classifyTCP(pkt []byte) {
 	f.closing = flags&(flagPSH|flagFIN) != 0
 	f.joinable = f.joinable && size >= ippkt.TCPSize && len(pkt) > f.headers &&
 		flags&(flagSYN|flagRST|flagURG|flagCWR|flagACK) == flagACK
+	return true
 }
 
 // find returns the slot of the open train of pkt's flow, or -1.
