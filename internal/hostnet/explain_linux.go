@@ -17,14 +17,22 @@ import (
 
 const tunDevice = "/dev/net/tun"
 
+// Privileged returns why this process cannot change interfaces, or nil.
+func (n *Network) Privileged() error {
+	if netAdmin() {
+		return nil
+	}
+	return &quick.Problem{
+		Text: "only root, or a process with CAP_NET_ADMIN, may make and remove interfaces",
+		Hint: "put sudo before it",
+		Err:  fs.ErrPermission,
+	}
+}
+
 // Obstacle returns why this process cannot make interfaces, or nil.
 func (n *Network) Obstacle() error {
-	if !netAdmin() {
-		return &quick.Problem{
-			Text: "only root, or a process with CAP_NET_ADMIN, may make interfaces",
-			Hint: "sudo brings it up",
-			Err:  fs.ErrPermission,
-		}
+	if err := n.Privileged(); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(tunDevice, os.O_RDWR, 0)
 	if err == nil {

@@ -27,6 +27,9 @@ func (*Network) Close() error { return nil }
 // LinkExists fails: only Linux is here yet.
 func (*Network) LinkExists(string) (bool, error) { return false, unsupported() }
 
+// Privileged returns why nothing can be done here.
+func (*Network) Privileged() error { return unsupported() }
+
 // Obstacle returns why nothing can be done here.
 func (*Network) Obstacle() error { return unsupported() }
 

@@ -25,9 +25,10 @@ type Config struct {
 
 	// Device is what the file says to wg. Endpoints are not resolved.
 	Device conf.Change
-	// FwMark and AllowedIPs are in Device too; here is where they came from.
+	// These are in Device too; here is where they came from.
 	FwMark     At[uint32]
 	AllowedIPs []At[netip.Prefix]
+	Endpoints  []At[conf.Endpoint]
 }
 
 // At is a value and the line of the file it stands in, counted from 1.
@@ -89,6 +90,17 @@ func (c *Config) Failed(s Step, err error) error {
 
 func (c *Config) problem(key string, line int, hint, format string, args ...any) *Problem {
 	return &Problem{Path: c.Path, Line: line, Key: key, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// EndpointLine returns the line in which an endpoint, in its text form, stands
+// first; 0 if it stands nowhere.
+func (c *Config) EndpointLine(text string) int {
+	for _, e := range c.Endpoints {
+		if e.Value.Text() == text {
+			return e.Line
+		}
+	}
+	return 0
 }
 
 // routed reports whether routes are to follow from allowed IPs.

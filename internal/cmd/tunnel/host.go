@@ -1,0 +1,183 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/internal/hostnet"
+	"github.com/warrenvpn/warren/internal/quick"
+)
+
+// control is what this package asks of package wgctl.
+type control interface {
+	Names() ([]string, error)
+	Device(name string) (conf.Device, error)
+	Apply(name string, change conf.Change) error
+	Resolve(e conf.Endpoint) (netip.AddrPort, error)
+	ResolveChange(change *conf.Change) error
+}
+
+// host is this host: it performs plans. It is used by one goroutine.
+type host struct {
+	net *hostnet.Network
+	wg  control
+}
+
+// Facts gathers what planning a stage needs.
+func (h *host) Facts(_ context.Context, c *quick.Config, s quick.Stage) (f quick.Facts, err error) {
+	switch s {
+	case quick.Create:
+		return h.beforehand(c.Name)
+	case quick.Open:
+		d, err := h.wg.Device(c.Name)
+		if err != nil {
+			return f, unreadable(c.Name, err)
+		}
+		return h.paths(endpoints(d))
+	case quick.Route:
+		d, err := h.wg.Device(c.Name)
+		if err != nil {
+			return f, unreadable(c.Name, err)
+		}
+		for _, p := range d.Peers {
+			f.AllowedIPs = append(f.AllowedIPs, p.AllowedIPs...)
+		}
+		f.Routes, err = h.net.Routes(c.Name)
+		return f, err
+	case quick.Settle:
+		d, err := h.wg.Device(c.Name)
+		if err != nil {
+			return f, unreadable(c.Name, err)
+		}
+		f.HasPrivateKey = !d.PrivateKey.IsZero()
+		return f, nil
+	}
+	return f, fmt.Errorf("facts for unknown stage %d", s)
+}
+
+// beforehand looks at a host on which nothing was done yet.
+func (h *host) beforehand(name string) (f quick.Facts, err error) {
+	if f.LinkExists, err = h.net.LinkExists(name); err != nil {
+		return f, err
+	}
+	names, err := h.wg.Names()
+	if err != nil {
+		return f, fmt.Errorf("list WireGuard interfaces: %w", err)
+	}
+	f.SocketExists = slices.Contains(names, name)
+	f.Obstacle = h.net.Obstacle()
+	return f, nil
+}
+
+func (h *host) paths(to []netip.Addr) (f quick.Facts, err error) {
+	if f.Paths, err = h.net.Paths(to); err != nil {
+		return f, err
+	}
+	f.DefaultPath, err = h.net.DefaultPath()
+	return f, err
+}
+
+// endpoints returns the addresses the device sends to, each once.
+func endpoints(d conf.Device) []netip.Addr {
+	var all []netip.Addr
+	seen := make(map[netip.Addr]bool)
+	for _, p := range d.Peers {
+		a := p.Endpoint.Addr()
+		if a.IsValid() && !seen[a] {
+			seen[a] = true
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func unreadable(name string, err error) error {
+	return fmt.Errorf("read the state of %s: %w", name, err)
+}
+
+// Perform carries out one step.
+func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) error {
+	switch s.Kind {
+	case quick.CreateLink:
+		return h.create(ctx, c)
+	case quick.RunHook:
+		return runHook(ctx, c, s)
+	case quick.Configure:
+		return h.configure(c)
+	case quick.DeleteLink:
+		return h.remove(c.Name)
+	}
+	return h.net.Perform(c.Name, s)
+}
+
+// create makes the interface and sees that it can be used.
+func (h *host) create(ctx context.Context, c *quick.Config) error {
+	if err := makeLink(ctx, c.Name); err != nil {
+		return err
+	}
+	if err := h.net.Adopt(c.Name); err != nil {
+		return fmt.Errorf("%s reported success, but: %w", c.Program, err)
+	}
+	if _, err := h.wg.Device(c.Name); err != nil {
+		return errors.Join(unreadable(c.Name, err), h.remove(c.Name))
+	}
+	return nil
+}
+
+// configure merges what the file says into the device. Names of endpoints are
+// looked up now, while the host still resolves them as before.
+func (h *host) configure(c *quick.Config) error {
+	change := c.Device
+	change.Peers = slices.Clone(change.Peers)
+	if err := h.wg.ResolveChange(&change); err != nil {
+		return unresolved(c, err)
+	}
+	if err := h.wg.Apply(c.Name, change); err != nil {
+		return fmt.Errorf("configure %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// mayRemove refuses what is no tunnel of this namespace, before a hook runs.
+func (h *host) mayRemove(name string) error {
+	f, err := h.beforehand(name)
+	switch {
+	case err != nil:
+		return err
+	case !f.SocketExists:
+		return &quick.Problem{Text: fmt.Sprintf("`%s' is not a WireGuard interface", name)}
+	case !f.LinkExists:
+		return &quick.Problem{
+			Text: fmt.Sprintf("the interface `%s' is in another network namespace", name),
+			Hint: "take it down there: ip netns exec NAMESPACE warren down ...",
+		}
+	}
+	return h.net.Privileged()
+}
+
+// How long remove waits for the daemon to end, and how often it looks.
+const (
+	endTime = 3 * time.Second
+	endStep = 5 * time.Millisecond
+)
+
+// remove deletes the interface and waits until its daemon has let go of the
+// control socket, so that the tunnel can be brought up again at once.
+func (h *host) remove(name string) error {
+	if err := h.net.Perform(name, quick.Step{Kind: quick.DeleteLink}); err != nil {
+		return err
+	}
+	for waited := time.Duration(0); waited < endTime; waited += endStep {
+		names, err := h.wg.Names()
+		if err != nil || !slices.Contains(names, name) {
+			return err
+		}
+		time.Sleep(endStep)
+	}
+	return fmt.Errorf("the interface %s is gone, but its daemon still answers", name)
+}
