@@ -114,7 +114,7 @@ func (p *policy) checkImport(t *testing.T, name, imp string) {
 func (p *policy) mayUseStd(name, imp string) bool {
 	limited := false
 	for _, r := range p.std {
-		if slices.Contains(r.left, p.layerOf(name)) {
+		if p.isAny(name, r.left) {
 			limited = true
 			if matchAny(r.right, imp) {
 				return true
