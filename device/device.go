@@ -62,7 +62,6 @@ type Device struct {
 
 	// Owned by control.
 	env        tunnel.Env
-	stamper    tai64n.Stamper
 	peers      map[key.Public]*peer
 	order      []*peer // by creation; nil where one was removed
 	holes      int
@@ -114,10 +113,17 @@ func New(c Config) (*Device, error) {
 	d.mtu.Store(int32(c.TUN.MTU()))
 	d.env = tunnel.Env{
 		Rand:    c.Rand,
-		Stamp:   func() tai64n.Stamp { return d.stamper.Next(d.clock.Wall()) },
+		Stamp:   d.stamp,
 		Indices: indices{d},
 	}
 	return d, nil
+}
+
+// stamp labels an initiation with the wall time. Each machine sees to it that
+// its own labels rise, also when this clock goes back.
+func (d *Device) stamp() tai64n.Stamp {
+	w := d.clock.Wall()
+	return tai64n.FromTime(w.Unix(), int64(w.Nanosecond()))
 }
 
 // Apply makes a change, whole or not at all. It waits until Run has begun. The

@@ -148,7 +148,17 @@ func (in *intake) underLoad(now mono.Time) bool {
 		in.loaded = now
 		return true
 	}
-	return !in.loaded.IsZero() && now.Sub(in.loaded) < wire.UnderLoadTime
+	if in.loaded.IsZero() {
+		return false
+	}
+	if now.Sub(in.loaded) < wire.UnderLoadTime {
+		return true
+	}
+	in.limiter.Collect(now) // after a flood its memory goes back
+	if in.limiter.Len() == 0 {
+		in.loaded = 0
+	}
+	return false
 }
 
 // admit requires proof of address from the sender, then limits its rate.
