@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -44,7 +45,9 @@ type world struct {
 	quiet bool // no trace
 	trace []string
 	count map[string]int // datagrams sent by "a->b kind", lost or not, and events
-	steps int
+	steps int            // at this instant
+	fired int            // timeouts in all
+	bytes hash.Hash      // of everything sent
 }
 
 type datagram struct {
@@ -112,7 +115,7 @@ type link struct {
 func newWorld(t testing.TB, seed uint64) *world {
 	return &world{
 		t: t, now: epoch, wall: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), delay: 20 * time.Millisecond,
-		seed: seed, last: map[string]*datagram{}, count: map[string]int{},
+		seed: seed, last: map[string]*datagram{}, count: map[string]int{}, bytes: sha256.New(),
 	}
 }
 
@@ -217,6 +220,7 @@ func (w *world) advance(d time.Duration) {
 		}
 		if l != nil {
 			l.timer = 0
+			w.fired++
 			l.input("timeout", l.peer.HandleTimeout, func() { l.model.handleTimeout(w.now) })
 			continue
 		}
@@ -246,6 +250,7 @@ func (w *world) suspend(d time.Duration) {
 
 // send puts d on the network.
 func (w *world) send(d *datagram) {
+	w.bytes.Write(d.b)
 	d.at = w.now.Add(w.delay)
 	for _, h := range w.hosts {
 		if h.addr == d.dst {
@@ -610,6 +615,9 @@ func (l *link) sendOn(s *Session, payload string) bool {
 		w.failf("counter %d of session %q used twice", c, l.names[s])
 	}
 	l.used[l.names[s]][c] = true
+	if !s.Initiator && !s.Confirmed() {
+		w.failf("%s sends on a session the initiator has not used yet (P14)", l.h.name)
+	}
 	n := 0
 	if payload != "" {
 		n = (1 + len(payload) + 15) / 16 * 16
@@ -835,4 +843,8 @@ var lowOrder = [][32]byte{
 		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
 	{0xee, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+}
+
+func addrPort(a [4]byte, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4(a), port)
 }
