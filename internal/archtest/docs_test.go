@@ -158,6 +158,23 @@ func TestDocsOfProtocolListEveryPaperTest(t *testing.T) {
 	}
 }
 
+// TestDocsOfProtocolListEveryCitingFile: who cites the paper is found from it.
+func TestDocsOfProtocolListEveryCitingFile(t *testing.T) {
+	text := readDoc(t, "docs/protocol.md")
+	_, back, _ := strings.Cut(text, "## Code to paper")
+	for _, s := range sources(t) {
+		if s.test || s.pkg == "internal/archtest" || strings.Contains(back, "(../"+s.name+")") {
+			continue
+		}
+		for _, c := range s.file.Comments {
+			if regexp.MustCompile(`\[W\] [0-9]`).MatchString(c.Text()) {
+				t.Errorf("%s cites the paper, and docs/protocol.md does not list it", s.at(c))
+				break
+			}
+		}
+	}
+}
+
 // TestDocsOfDependenciesAgreeWithGoMod: what the module requires directly has
 // its reason, and what has a reason is required.
 func TestDocsOfDependenciesAgreeWithGoMod(t *testing.T) {
@@ -227,6 +244,21 @@ func TestDocsOfDecisionsAreNumberedAndWhole(t *testing.T) {
 func fourDigits(n int) string {
 	s := "0000" + string(rune('0'+n/10%10)) + string(rune('0'+n%10))
 	return s[len(s)-4:]
+}
+
+// TestDocsOfTestIDsAreComplete: what a comment names is explained.
+func TestDocsOfTestIDsAreComplete(t *testing.T) {
+	text := readDoc(t, "docs/test-ids.md")
+	id := regexp.MustCompile(`\b[PTKZAFSUQBE][0-9]{2}\b`)
+	for _, s := range sources(t) {
+		for _, c := range s.file.Comments {
+			for _, name := range id.FindAllString(c.Text(), -1) {
+				if !regexp.MustCompile(`\b` + name + `\b`).MatchString(text) {
+					t.Errorf("%s: docs/test-ids.md does not explain %s", s.at(c), name)
+				}
+			}
+		}
+	}
 }
 
 // TestDocsOfLoggingListEveryKey: the keys that programs find in the log are

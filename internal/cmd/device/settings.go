@@ -98,7 +98,7 @@ func checkName(name string) error {
 	case len(name) > maxName:
 		return fmt.Errorf("the interface name %q has %d characters, and at most %d are possible", name, len(name), maxName)
 	case name == "." || name == ".." || strings.ContainsAny(name, "/:") || strings.ContainsFunc(name, isSpaceOrControl):
-		return fmt.Errorf("the interface name %q is not possible: no slash, colon or space, and not . or ..", name)
+		return fmt.Errorf("the interface name %q is not possible: it has a slash, colon or space, or is a dot or two", name)
 	}
 	return nil
 }
