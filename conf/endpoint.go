@@ -1,6 +1,10 @@
 package conf
 
-import "strings"
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
 
 // Text returns the endpoint as it is written: the host in brackets if it has a
 // colon, a colon, and the port.
@@ -9,4 +13,23 @@ func (e Endpoint) Text() string {
 		return "[" + e.Host + "]:" + e.Port
 	}
 	return e.Host + ":" + e.Port
+}
+
+// AddrPort returns the address of a numeric endpoint. IPv4-mapped addresses are
+// IPv4. ok is false if a resolver is needed.
+func (e Endpoint) AddrPort() (ap netip.AddrPort, ok bool) {
+	a, err := netip.ParseAddr(e.Host)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	port, err := strconv.ParseUint(e.Port, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(a.Unmap(), uint16(port)), true
+}
+
+// NumericEndpoint returns the endpoint of an address.
+func NumericEndpoint(ap netip.AddrPort) Endpoint {
+	return Endpoint{Host: ap.Addr().String(), Port: strconv.Itoa(int(ap.Port()))}
 }
