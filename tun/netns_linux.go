@@ -11,6 +11,9 @@ import (
 // namespace opens the network namespace that the interface is in, which may not
 // be the one it was made in.
 func (d *Device) namespace() (fd int, err error) {
+	if d.blind {
+		return -1, unix.EACCES
+	}
 	q := d.queues[0]
 	if !q.gate.enter() {
 		return -1, os.ErrClosed

@@ -152,25 +152,36 @@ func (q *queue) write(w *writer, o packet.Offload, parts [][]byte) error {
 		return q.writeCut(w, o, parts)
 	}
 	err := q.writev(w, o, parts)
-	if special && (err == unix.EINVAL || err == unix.EIO) {
+	if special && err != nil {
 		return q.refused(w, o, parts, err)
 	}
 	return err
 }
 
-// refused is called when the kernel did not take a packet with an offload. That
-// may be the offload, which some kernels refuse though they know it, or the
-// link, which may be down: single packets tell.
+// refused is called when the kernel did not take a packet with an offload. It
+// may be the offload, which some kernels refuse though they know it; it may be
+// a link that is down; or there is no memory for so much at once. Single
+// packets tell.
 func (q *queue) refused(w *writer, o packet.Offload, parts [][]byte, cause error) error {
-	err := q.writeCut(w, o, parts)
-	if err == nil {
+	if cause == os.ErrClosed {
+		return cause
+	}
+	if err := q.writeCut(w, o, parts); err != nil {
+		return cause
+	}
+	if !isPassing(cause) {
 		q.dev.takes.And(^uint32(1 << o.Kind))
-		return nil
 	}
-	if errors.Is(err, os.ErrClosed) {
-		return err
+	return nil
+}
+
+// isPassing reports whether an error of a write is for want of memory.
+func isPassing(err error) bool {
+	switch err {
+	case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.ENOSPC:
+		return true
 	}
-	return cause
+	return false
 }
 
 // writeCut cuts a packet with an offload and writes what comes out, one by one.
@@ -228,21 +239,19 @@ func (q *queue) writev(w *writer, o packet.Offload, parts [][]byte) error {
 	for try := 0; ; {
 		// The vectors and what they point to stay reachable through w and parts.
 		n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(q.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
-		switch errno {
-		case 0:
-			if int(n) != size {
-				return io.ErrShortWrite
-			}
+		switch {
+		case errno == 0 && int(n) == size:
 			return nil
-		case unix.EINTR:
+		case errno == 0:
+			return io.ErrShortWrite
+		case errno == unix.EINTR:
 			continue
-		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM, unix.ENOSPC:
-			if try++; try <= retries {
-				q.pause()
-				continue
-			}
-		case unix.EBADFD, unix.EBADF:
+		case errno == unix.EBADFD, errno == unix.EBADF:
 			return os.ErrClosed
+		case isPassing(errno) && try < retries:
+			try++
+			q.pause()
+			continue
 		}
 		return errno
 	}

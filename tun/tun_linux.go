@@ -34,6 +34,7 @@ type Device struct {
 	wake   int     // eventfd in every poll, readable once the device closes
 	vnet   bool    // packets are preceded by a virtio-net header
 	config Config
+	blind  bool // never look into a namespace: for tests of what is done then
 
 	name atomic.Pointer[string] // written by the watcher: links are renamed
 	mtu  atomic.Int64           // written by the watcher

@@ -17,8 +17,9 @@ const checkEvery = 1 // seconds
 // the first call begins to watch.
 //
 // The watcher listens to rtnetlink inside the namespace of the interface and
-// follows it into others. Where that is not allowed it asks once a second
-// whether the link is up, by an empty write, and the MTU stays what it was.
+// follows it into others. Where that is not allowed it polls: it still learns
+// at once that the link went up, but only once a second that it went down or
+// was renamed, and the MTU stays what it was.
 func (d *Device) Events() <-chan packet.LinkEvent {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -38,6 +39,7 @@ type watcher struct {
 	index  int32
 	known  bool // up was reported
 	up     bool
+	deaf   bool // waiting for room to write says nothing about the link
 	// gateway is which GSO size was chosen last.
 	gateway bool
 }
@@ -60,12 +62,24 @@ func (w *watcher) run() {
 
 // step waits for something to happen and deals with it.
 func (w *watcher) step() error {
-	fds := [2]unix.PollFd{{Fd: int32(w.d.wake), Events: unix.POLLIN}, {Fd: int32(w.events), Events: unix.POLLIN}}
+	q := w.d.queues[0]
+	if !q.gate.enter() {
+		return os.ErrClosed
+	}
+	fds := [3]unix.PollFd{
+		{Fd: int32(w.d.wake), Events: unix.POLLIN},
+		{Fd: int32(w.events), Events: unix.POLLIN}, // ignored if negative
+		{Fd: -1, Events: unix.POLLOUT},
+	}
 	var timeout *unix.Timespec
 	if !w.sure {
 		timeout = &unix.Timespec{Sec: checkEvery}
+		if w.known && !w.up && !w.deaf {
+			fds[2].Fd = int32(q.fd) // [K] tun.c, tun_net_open wakes who waits to write
+		}
 	}
-	n, err := unix.Ppoll(fds[:], timeout, nil) // a negative descriptor is ignored
+	n, err := unix.Ppoll(fds[:], timeout, nil)
+	q.gate.leave()
 	switch {
 	case err == unix.EINTR:
 		return nil
@@ -73,12 +87,14 @@ func (w *watcher) step() error {
 		return err
 	case w.d.isClosing():
 		return os.ErrClosed
+	case fds[1].Revents != 0:
+		return w.receive()
 	case n == 0 && w.rtnl == nil:
 		return w.attach() // may be possible by now
-	case n == 0:
-		return w.check()
 	}
-	return w.receive()
+	err = w.check()
+	w.deaf = w.deaf || n > 0 && !w.up // a kernel before 5.1
+	return err
 }
 
 // attach opens the sockets in the namespace that the link is in now, makes the
@@ -165,17 +181,20 @@ func (w *watcher) check() error {
 	if !q.gate.enter() {
 		return os.ErrClosed
 	}
-	// An empty packet is never taken: with EIO while the link is down, with
-	// EINVAL otherwise.
-	_, _, errno := unix.Syscall(unix.SYS_WRITE, uintptr(q.fd), 0, 0)
-	q.gate.leave()
-	switch errno {
-	case unix.EBADFD:
-		return errGone
-	case unix.EIO, unix.EINVAL:
-		return w.reportUp(errno == unix.EINVAL)
+	defer q.gate.leave()
+	// [K] tun.c, tun_sock_writeable: there is room to write while the link is up.
+	fds := [1]unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLOUT}}
+	if _, err := unix.Ppoll(fds[:], &unix.Timespec{}, nil); err != nil {
+		return nil
 	}
-	return nil
+	up := fds[0].Revents&unix.POLLOUT != 0
+	if up {
+		// Older kernels always have room, but refuse an empty packet with EIO
+		// instead of EINVAL while the link is down.
+		_, _, errno := unix.Syscall(unix.SYS_WRITE, uintptr(q.fd), 0, 0)
+		up = errno != unix.EIO
+	}
+	return w.reportUp(up)
 }
 
 // receive reads one datagram of notifications.
