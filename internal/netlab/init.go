@@ -72,6 +72,11 @@ func runInit() int {
 
 	order, err := orders.ReadString('\n')
 	if err == nil && order == keepOrder {
+		// From now on it belongs to nobody: it must not hold on to the owner's
+		// terminal, or to a pipe whose reader waits for the end.
+		if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
+			_ = unix.Dup2(int(null.Fd()), unix.Stderr)
+		}
 		select {} // until it is killed
 	}
 	return 0

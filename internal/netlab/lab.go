@@ -3,7 +3,6 @@
 package netlab
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -108,8 +107,8 @@ func (l *Lab) Keep() error {
 func (l *Lab) ID() string { return l.state.id }
 
 // Enter runs a program inside a host of a lab that was kept, on this terminal,
-// and waits for it. It must be the only thing this process does.
-func Enter(ctx context.Context, host HostInfo, argv ...string) error {
+// and waits for it. Path is put in front of its PATH.
+func Enter(host HostInfo, path []string, argv ...string) error {
 	if !host.alive() {
 		return fmt.Errorf("%s: its first process %d is gone", host.Name, host.PID)
 	}
@@ -118,13 +117,16 @@ func Enter(ctx context.Context, host HostInfo, argv ...string) error {
 		return err
 	}
 	defer unix.Close(pidfd)
-	// Ctrl-C is for the program inside.
-	signal.Ignore(os.Interrupt, unix.SIGQUIT)
-	defer signal.Reset(os.Interrupt, unix.SIGQUIT)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Err, cmd.Path, cmd.Dir = nil, argv[0], runDir
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if err := startIn(pidfd, searchPath(nil), cmd); err != nil {
+	// Ctrl-C is for the program inside. Caught, not ignored: what is ignored
+	// here would be ignored there too.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt, unix.SIGQUIT)
+	defer signal.Stop(caught)
+	cmd := &exec.Cmd{
+		Path: argv[0], Args: argv, Dir: runDir, Env: append(os.Environ(), "PATH="+searchPath(path)),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+	if err := startIn(pidfd, searchPath(path), cmd); err != nil {
 		return err
 	}
 	return cmd.Wait()

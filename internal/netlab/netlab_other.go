@@ -30,7 +30,7 @@ func List() ([]Info, error) { return nil, nil }
 func Remove(string) error { return errSystem }
 
 // Enter fails.
-func Enter(context.Context, HostInfo, ...string) error { return errSystem }
+func Enter(HostInfo, []string, ...string) error { return errSystem }
 
 // Host fails.
 func (*Lab) Host(string) (*Host, error) { return nil, errSystem }

@@ -300,7 +300,7 @@ func TestKeptLabLivesUntilRemoved(t *testing.T) {
 		if !h.alive() {
 			t.Errorf("%s ended with its owner", h.Name)
 		}
-		if err := Enter(t.Context(), h, "true"); err != nil {
+		if err := Enter(h, nil, "true"); err != nil {
 			t.Errorf("enter %s: %v", h.Name, err)
 		}
 	}
