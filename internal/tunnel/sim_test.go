@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ type host struct {
 	w    *world
 	name string
 	addr netip.AddrPort
-	identity
+	*identity
 	env     *Env
 	checker *cookie.Checker
 	load    bool // under load: mac2 is asked for
@@ -89,6 +90,7 @@ type identity struct {
 	id      string
 	private key.Private
 	public  key.Public
+	static  *noise.Static
 }
 
 type entry struct {
@@ -130,12 +132,21 @@ func pair(t testing.TB, seed uint64) (w *world, a, b *link) {
 	return w, a, b
 }
 
-func identityOf(id string) identity {
-	i := identity{id: id, private: key.NewPrivate(sha256.Sum256([]byte("identity " + id)))}
-	i.public = i.private.Public()
-	if b, ok := strings.CutPrefix(id, "low"); ok { // low0, low1, ...: points of low order
-		i.public = key.Public(lowOrder[b[0]-'0'])
+// identities are made once: the scalar multiplications of key set-up would take
+// most of the time of the searching tests.
+var identities sync.Map
+
+func identityOf(id string) *identity {
+	if i, ok := identities.Load(id); ok {
+		return i.(*identity)
 	}
+	i := &identity{id: id, private: key.NewPrivate(sha256.Sum256([]byte("identity " + id)))}
+	i.public = i.private.Public()
+	i.static = noise.NewStatic(&i.private)
+	if b, ok := strings.CutPrefix(id, "low"); ok { // low0, low1, ...: points of low order
+		i.public, i.static = key.Public(lowOrder[b[0]-'0']), nil
+	}
+	identities.Store(id, i)
 	return i
 }
 
@@ -405,11 +416,12 @@ func (h *host) Release(i uint32) {
 
 // setIdentity changes the private key; "" takes it away.
 func (h *host) setIdentity(id string) {
-	h.identity = identity{}
-	h.env.Static = nil
+	h.identity = &identity{}
 	if id != "" {
 		h.identity = identityOf(id)
-		h.env.Static = noise.NewStatic(&h.private)
+	}
+	h.env.Static = h.static
+	if id != "" {
 		h.checker = cookie.NewChecker(h.public, h.env.Rand)
 	}
 	for _, l := range h.links {
