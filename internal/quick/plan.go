@@ -56,10 +56,11 @@ func create(c *Config, f Facts) ([]Step, error) {
 	}
 	switch {
 	case f.LinkExists:
-		return nil, &Problem{
-			Text: fmt.Sprintf("`%s' already exists", c.Name),
-			Hint: fmt.Sprintf("`warren down %s` takes it down, if it is a tunnel", c.Path),
+		p := &Problem{Text: fmt.Sprintf("`%s' already exists", c.Name), Hint: "another program's interface has this name"}
+		if f.SocketExists {
+			p.Hint = fmt.Sprintf("`warren down %s` takes it down", quote(c.Path))
 		}
+		return nil, p
 	case f.SocketExists:
 		return nil, &Problem{
 			Text: fmt.Sprintf("a daemon for `%s' already runs, with its interface in another network namespace", c.Name),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/internal/hostnet"
 	"github.com/warrenvpn/warren/internal/quick"
 )
@@ -171,12 +172,21 @@ func complain(w io.Writer, program string, err error) {
 	for _, line := range strings.Split(err.Error(), "\n") {
 		fmt.Fprintf(w, "%s: %s\n", program, line)
 	}
-	var hinted interface{ Hints() []string }
-	if errors.As(err, &hinted) {
-		for _, h := range hinted.Hints() {
-			fmt.Fprintf(w, "hint: %s\n", h)
-		}
+	for _, h := range hints(err) {
+		fmt.Fprintf(w, "hint: %s\n", h)
 	}
+}
+
+func hints(err error) []string {
+	var hinted interface{ Hints() []string }
+	var mistake *conf.ParseError
+	switch {
+	case errors.As(err, &hinted):
+		return hinted.Hints()
+	case errors.As(err, &mistake) && mistake.Hint != "":
+		return []string{mistake.Hint}
+	}
+	return nil
 }
 
 // exitCode is that of a hook that failed, what a shell says of a signal, and
