@@ -44,8 +44,8 @@ func (d *Device) transmit(p *peer, msg []byte) {
 		d.own.add(DropNoEndpoint, 1)
 		return
 	}
-	d.sender.runs = append(d.sender.runs[:0], packet.Run{Buf: msg, Segment: len(msg), To: *ep, TOS: wire.HandshakeTOS})
-	if err := port.Send(d.sender.runs); err != nil {
+	run := packet.Run{Buf: msg, Segment: len(msg), To: *ep, TOS: wire.HandshakeTOS}
+	if err := port.Send([]packet.Run{run}); err != nil {
 		d.own.add(DropSend, 1)
 		d.log.Debug("handshake message not sent", "peer", p.public, "endpoint", ep.Remote, "error", err)
 	}
@@ -53,7 +53,7 @@ func (d *Device) transmit(p *peer, msg []byte) {
 }
 
 // sender is control's own way to send transport messages: staged packets and
-// keepalives. Lanes have theirs.
+// keepalives. Lanes have theirs. It is empty between effects.
 type sender struct {
 	buf  []byte
 	runs []packet.Run
@@ -67,7 +67,6 @@ const maxStagedRun = 128 << 10
 func (d *Device) sendStaged(p *peer, s *tunnel.Session, pkts []tunnel.StagedPacket) {
 	now := d.clock.Now()
 	w := &d.sender
-	w.buf, w.runs = w.buf[:0], w.runs[:0]
 	ep := p.endpoint.Load()
 	if ep == nil {
 		d.own.add(DropNoEndpoint, len(pkts))
