@@ -18,9 +18,8 @@ type Network struct {
 	// Lanes is the number of sockets for transport data per family, 0 meaning
 	// one. A session always arrives on the same lane.
 	Lanes int
-	// KeepDF leaves the kernel's path MTU discovery on, so that messages larger
-	// than the path are refused. Otherwise they leave in fragments, as those of
-	// [K] do.
+	// KeepDF never fragments: messages larger than the path are errors. They
+	// leave in fragments otherwise, as those of [K] do.
 	KeepDF bool
 	// Portable uses package net alone, as on systems other than Linux.
 	Portable bool

@@ -244,14 +244,16 @@ func (n *Network) options(is6 bool) []option {
 			{unix.IPPROTO_IP, unix.IP_TTL, 64},
 		}
 	}
-	if !n.KeepDF {
-		// [K] clears the don't-fragment bit and fragments locally; a user-space
-		// socket sets it and obeys the path MTU unless told not to.
-		if is6 {
-			all = append(all, option{unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT})
-		} else {
-			all = append(all, option{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT})
-		}
+	// [K] clears the don't-fragment bit and fragments locally; a user-space
+	// socket sets it and obeys the path MTU unless told otherwise.
+	discover4, discover6 := unix.IP_PMTUDISC_DONT, unix.IPV6_PMTUDISC_DONT
+	if n.KeepDF {
+		discover4, discover6 = unix.IP_PMTUDISC_DO, unix.IPV6_PMTUDISC_DO
+	}
+	if is6 {
+		all = append(all, option{unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, discover6})
+	} else {
+		all = append(all, option{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, discover4})
 	}
 	if !n.NoCoalesce {
 		all = append(all, option{unix.IPPROTO_UDP, unix.UDP_GRO, 1})
