@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/packet"
 	"github.com/warrenvpn/warren/tun/tuntest"
+	"github.com/warrenvpn/warren/udp/udptest"
 )
 
 // sink is a port and a queue that take everything.
@@ -33,7 +34,7 @@ func (s *sink) Send(runs []packet.Run) error {
 func lanes(tb testing.TB) (*outbound, *inbound, *sink) {
 	tb.Helper()
 	tunEnd, _ := tuntest.New(tuntest.Config{})
-	d, err := New(Config{TUN: tunEnd, Network: newMemNet().host(netip.MustParseAddr("192.0.2.1"))})
+	d, err := New(Config{TUN: tunEnd, Network: udptest.New().Host(netip.MustParseAddr("192.0.2.1"))})
 	if err != nil {
 		tb.Fatal(err)
 	}

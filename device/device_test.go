@@ -14,6 +14,7 @@ import (
 	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/packet"
+	"github.com/warrenvpn/warren/udp/udptest"
 )
 
 func TestPacketsCrossBothWaysAndFamilies(t *testing.T) {
@@ -257,7 +258,7 @@ func TestLowOrderPeersStaySilent(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a := w.add(1)
 		sent := 0
-		w.net.Inspect(func(netip.AddrPort, netip.AddrPort, []byte) { sent++ })
+		w.inspect(func(udptest.Packet) { sent++ })
 		points := []key.Public{{}, {1},
 			mustPublic(t, "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA="),
 			mustPublic(t, "X5yVvKNQjCSx0LFVnIPvWwREXMRYHI6G2CJO3dCfEVc="),

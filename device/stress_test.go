@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/tun/tuntest"
+	"github.com/warrenvpn/warren/udp/udptest"
 )
 
 // S03, S09, B04, B30 (in part): peers come, go and change under traffic and
@@ -68,8 +70,8 @@ func TestRekeyLosesNothing(t *testing.T) {
 		a, b := w.add(1), w.add(2)
 		join(a, b)
 		shakes := 0
-		w.net.Inspect(func(_, _ netip.AddrPort, m []byte) {
-			if m[0] == 1 {
+		w.inspect(func(p udptest.Packet) {
+			if p.Payload[0] == 1 {
 				shakes++
 			}
 		})
@@ -91,22 +93,21 @@ func TestReplayedTrafficDoesNothing(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a, b := w.add(1), w.add(2)
 		join(a, b)
-		type sent struct {
-			from, to netip.AddrPort
-			b        []byte
-		}
-		var log []sent
-		w.net.Inspect(func(from, to netip.AddrPort, m []byte) { log = append(log, sent{from, to, append([]byte(nil), m...)}) })
+		var log []udptest.Packet
+		w.inspect(func(p udptest.Packet) {
+			p.Payload = slices.Clone(p.Payload)
+			log = append(log, p)
+		})
 		for range 20 {
 			a.reaches(b)
 			b.reaches(a)
 		}
-		w.net.Inspect(nil)
+		w.inspect(nil)
 		before, rx := b.peer(a), b.peer(a).RxBytes
 		for _, wait := range []time.Duration{0, time.Second, 130 * time.Second, 200 * time.Second} {
 			w.wait(wait)
 			for _, m := range log {
-				w.net.inject(m.from, m.to, m.b)
+				w.inject(m.From, m.To, m.Payload)
 			}
 			if n := len(a.received()) + len(b.received()); n != 0 {
 				t.Fatalf("%d packets delivered again after %v", n, wait)
@@ -139,7 +140,7 @@ func TestJunkChangesNothing(t *testing.T) {
 				m[0], m[1], m[2], m[3] = byte(1+r.IntN(4)), 0, 0, 0
 			}
 			if len(m) > 0 {
-				w.net.inject(from, netip.AddrPortFrom(b.outer, 51820), m)
+				w.inject(from, netip.AddrPortFrom(b.outer, 51820), m)
 			}
 			if i%500 == 0 {
 				synctest.Wait()
@@ -161,8 +162,8 @@ func TestCookieUnderLoad(t *testing.T) {
 		a, b := w.add(1), w.add(2)
 		join(a, b)
 		cookies := 0
-		w.net.Inspect(func(_, _ netip.AddrPort, m []byte) {
-			if m[0] == 3 {
+		w.inspect(func(p udptest.Packet) {
+			if p.Payload[0] == 3 {
 				cookies++
 			}
 		})
@@ -171,14 +172,12 @@ func TestCookieUnderLoad(t *testing.T) {
 		g := cookie.NewGenerator(b.key.Public())
 		g.AddMACs(b.clock.Now(), flood)
 		// Fill the queue faster than the intake can empty it.
-		to := netip.AddrPortFrom(b.outer, 51820)
 		for i := range wire.HandshakeQueue - 100 {
 			m := handshakeMessage{n: len(flood)}
 			m.from.Remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 9)
 			copy(m.data[:], flood)
 			b.intake <- m
 		}
-		w.net.inject(netip.MustParseAddrPort("203.0.113.9:9"), to, flood)
 		synctest.Wait()
 		if cookies == 0 {
 			t.Fatal("no cookie was sent under load")
@@ -232,7 +231,7 @@ func TestRemovedPeersKeysAreErased(t *testing.T) {
 // applied and listed exactly.
 func TestLargeConfigurations(t *testing.T) {
 	tunEnd, _ := tuntest.New(tuntest.Config{})
-	d, err := New(Config{TUN: tunEnd, Network: newMemNet().host(netip.MustParseAddr("192.0.2.1"))})
+	d, err := New(Config{TUN: tunEnd, Network: udptest.New().Host(netip.MustParseAddr("192.0.2.1"))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,13 +18,54 @@ import (
 	"github.com/warrenvpn/warren/internal/ippkt"
 	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/tun/tuntest"
+	"github.com/warrenvpn/warren/udp/udptest"
 )
 
 // world is a set of devices on one network in memory, inside a synctest bubble:
 // time stands still while anybody works.
 type world struct {
-	t   *testing.T
-	net *memNet
+	t     *testing.T
+	net   *udptest.Net
+	hosts map[netip.Addr]*udptest.Host
+
+	mu      sync.Mutex
+	watch   func(p udptest.Packet)
+	deliver func(p udptest.Packet)
+}
+
+// inspect calls f, one call at a time, for every datagram; nil ends that.
+func (w *world) inspect(f func(p udptest.Packet)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watch = f
+}
+
+// filter lets every datagram pass, seen.
+func (w *world) filter(p udptest.Packet, deliver func(udptest.Packet)) {
+	w.mu.Lock()
+	w.deliver = deliver
+	if w.watch != nil {
+		w.watch(p)
+	}
+	w.mu.Unlock()
+	deliver(p)
+}
+
+// inject delivers a datagram that nobody sent. Some other must have been sent
+// before.
+func (w *world) inject(from, to netip.AddrPort, b []byte) {
+	w.mu.Lock()
+	deliver := w.deliver
+	w.mu.Unlock()
+	deliver(udptest.Packet{From: from, To: to, Payload: slices.Clone(b)})
+}
+
+// at returns the host with an outer address.
+func (w *world) at(outer netip.Addr) *udptest.Host {
+	if w.hosts[outer] == nil {
+		w.hosts[outer] = w.net.Host(outer)
+	}
+	return w.hosts[outer]
 }
 
 // node is one device and the host behind its interface.
@@ -41,7 +83,9 @@ type node struct {
 func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f(t, &world{t: t, net: newMemNet()})
+		w := &world{t: t, net: udptest.New(), hosts: make(map[netip.Addr]*udptest.Host)}
+		w.net.SetFilter(w.filter)
+		f(t, w)
 	})
 }
 
@@ -59,7 +103,7 @@ func (w *world) addAt(i int, outer netip.Addr, port uint16) *node {
 		w: w, host: host, key: key.NewPrivate([32]byte{8: byte(i)}),
 		inner: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), outer: outer,
 	}
-	d, err := New(Config{TUN: tunEnd, Network: w.net.host(n.outer), Rand: seeded(byte(i)), Log: slog.New(slog.DiscardHandler)})
+	d, err := New(Config{TUN: tunEnd, Network: w.at(n.outer), Rand: seeded(byte(i)), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
