@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -82,8 +81,14 @@ func (c *Client) Names() ([]string, error) {
 	return names, nil
 }
 
+// maxName is the longest name of an interface, in bytes.
+const maxName = 15
+
 // Device returns the state of an interface.
 func (c *Client) Device(name string) (conf.Device, error) {
+	if len(name) > maxName {
+		return conf.Device{}, &Error{Op: "read", Interface: name, Errno: syscall.ENAMETOOLONG}
+	}
 	d, err := c.of(name).device(name)
 	if err != nil {
 		return conf.Device{}, &Error{Op: "read", Interface: name, Errno: uapi.ErrnoOf(err)}
@@ -94,6 +99,10 @@ func (c *Client) Device(name string) (conf.Device, error) {
 
 // Apply changes an interface. The endpoints in ch must be numeric: see Resolve.
 func (c *Client) Apply(name string, ch conf.Change) error {
+	if len(name) > maxName {
+		// Never cut it off: the rest may be the name of another interface.
+		return &Error{Op: "change", Interface: name, Errno: syscall.ENAMETOOLONG}
+	}
 	for i := range ch.Peers {
 		if e := ch.Peers[i].Endpoint; e != nil && !numeric(e) {
 			return fmt.Errorf("change interface %s: endpoint %q is not numeric", name, e.Host+":"+e.Port)
@@ -134,18 +143,15 @@ func (c *Client) ResolveChange(ch *conf.Change) error {
 		if err != nil {
 			return err
 		}
-		n := conf.Endpoint{Host: ap.Addr().String(), Port: strconv.Itoa(int(ap.Port()))}
+		n := conf.NumericEndpoint(ap)
 		ch.Peers[i].Endpoint = &n
 	}
 	return nil
 }
 
 func numeric(e *conf.Endpoint) bool {
-	if _, err := netip.ParseAddr(e.Host); err != nil {
-		return false
-	}
-	_, err := strconv.ParseUint(e.Port, 10, 16)
-	return err == nil
+	_, ok := e.AddrPort()
+	return ok
 }
 
 // noKernel stands for a kernel without WireGuard. It answers what wg(8) does

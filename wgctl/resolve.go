@@ -81,12 +81,20 @@ const (
 
 // Resolve returns the address of e. Numeric endpoints never reach a resolver.
 func (r *Resolver) Resolve(e conf.Endpoint) (netip.AddrPort, error) {
-	text := e.Text()
+	return r.ResolveAs(e.Text(), e)
+}
+
+// ResolveAs is Resolve for an endpoint that messages call by another text: the
+// one it was given as.
+func (r *Resolver) ResolveAs(text string, e conf.Endpoint) (netip.AddrPort, error) {
 	port, err := r.port(e.Port)
 	if err != nil {
 		return netip.AddrPort{}, &ResolveError{Reason: reasonService, Endpoint: text, Err: err}
 	}
 	if a, ok := numericHost(e.Host); ok {
+		if !zoneExists(a) {
+			return netip.AddrPort{}, &ResolveError{Reason: reasonUnknown, Endpoint: text, Err: errZone}
+		}
 		return netip.AddrPortFrom(a, port), nil
 	}
 	pause := firstPause
@@ -109,6 +117,22 @@ func (r *Resolver) Resolve(e conf.Endpoint) (netip.AddrPort, error) {
 		r.sleep(pause)
 		pause = min(pause*6/5, longest)
 	}
+}
+
+var errZone = errors.New("no such zone")
+
+// zoneExists reports whether the zone of an address, if it has one, is a number
+// or, where links have zones, the name of an interface.
+func zoneExists(a netip.Addr) bool {
+	zone := a.Zone()
+	if zone == "" || strings.Trim(zone, "0123456789") == "" {
+		return true
+	}
+	if !a.IsLinkLocalUnicast() && !a.IsLinkLocalMulticast() && !a.IsInterfaceLocalMulticast() {
+		return false
+	}
+	_, err := net.InterfaceByName(zone)
+	return err == nil
 }
 
 func (r *Resolver) sleep(d time.Duration) {
@@ -137,6 +161,16 @@ func (r *Resolver) lookup(host string) (netip.Addr, error) {
 
 func systemLookup(host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+}
+
+// ServicePort returns the number of a UDP port that is a number or the name of
+// a service. Its errors are *ResolveError.
+func (r *Resolver) ServicePort(s string) (uint16, error) {
+	n, err := r.port(s)
+	if err != nil {
+		return 0, &ResolveError{Reason: reasonService, Endpoint: s, Err: err}
+	}
+	return n, nil
 }
 
 func (r *Resolver) port(s string) (uint16, error) {

@@ -1,0 +1,285 @@
+package wg
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/key"
+	"github.com/warrenvpn/warren/wgctl"
+)
+
+// set parses the whole command line before it changes anything.
+func (t *tool) set(args []string) int {
+	if len(args) < 2 {
+		return t.usage("set")
+	}
+	s := setting{t: t, rest: args[1:]}
+	if err := s.parse(); err != nil {
+		return t.fail(err)
+	}
+	defer clearSecrets(&s.change)
+	if err := t.client.Apply(args[0], s.change); err != nil {
+		return t.failWith("Unable to modify interface", err)
+	}
+	return 0
+}
+
+// setting is a command line of `wg set` being read.
+type setting struct {
+	t      *tool
+	rest   []string
+	change conf.Change
+}
+
+// parse reads keywords until none is left. Each belongs to the interface before
+// the first peer, and to the last peer after it.
+func (s *setting) parse() error {
+	for len(s.rest) > 0 {
+		word := s.rest[0]
+		var peer *conf.PeerChange
+		if n := len(s.change.Peers); n > 0 {
+			peer = &s.change.Peers[n-1]
+		}
+		if word == "remove" && peer != nil {
+			peer.Remove = true
+			s.rest = s.rest[1:]
+			continue
+		}
+		set := s.keyword(word, peer)
+		if set == nil || len(s.rest) < 2 {
+			return errors.New("Invalid argument: " + word) //nolint:staticcheck // the words of wg(8)
+		}
+		if err := set(s.rest[1]); err != nil {
+			return err
+		}
+		s.rest = s.rest[2:]
+	}
+	return nil
+}
+
+// keyword returns what sets the value of a keyword, or nil if it is none here.
+func (s *setting) keyword(word string, peer *conf.PeerChange) func(value string) error {
+	if word == "peer" {
+		return s.peer
+	}
+	if peer == nil {
+		return map[string]func(string) error{
+			"listen-port": s.listenPort,
+			"fwmark":      s.fwMark,
+			"private-key": s.privateKey,
+		}[word]
+	}
+	return map[string]func(string) error{
+		"endpoint":             func(v string) (err error) { peer.Endpoint, err = s.t.endpoint(v); return err },
+		"allowed-ips":          func(v string) error { return s.t.allowedIPs(peer, v) },
+		"preshared-key":        func(v string) (err error) { peer.PresharedKey, err = presharedKey(v); return err },
+		"persistent-keepalive": func(v string) (err error) { peer.PersistentKeepalive, err = keepalive(v); return err },
+	}[word]
+}
+
+func (s *setting) peer(v string) error {
+	k, err := conf.ParsePublicKey(v)
+	if err != nil {
+		return err
+	}
+	s.change.Peers = append(s.change.Peers, conf.PeerChange{PublicKey: k})
+	return nil
+}
+
+func (s *setting) listenPort(v string) error {
+	if err := conf.CheckPort(v); err != nil {
+		return err
+	}
+	n, err := s.t.names().ServicePort(v)
+	s.change.ListenPort = &n
+	return err
+}
+
+func (s *setting) fwMark(v string) error {
+	m, err := conf.ParseFwMark(v)
+	s.change.FwMark = &m
+	return err
+}
+
+func (s *setting) privateKey(path string) error {
+	content, err := readKeyFile(path)
+	if err != nil {
+		return err
+	}
+	defer clear(content)
+	k, err := conf.ParsePrivateKeyFile(content)
+	s.change.PrivateKey = &k
+	return err
+}
+
+func presharedKey(path string) (*key.Preshared, error) {
+	content, err := readKeyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(content)
+	k, err := conf.ParsePresharedKeyFile(content)
+	return &k, err
+}
+
+func keepalive(v string) (*uint16, error) {
+	n, err := conf.ParseKeepalive(v)
+	return &n, err
+}
+
+// allowedIPs adds a list to a peer. The last list decides whether they replace
+// what it has.
+func (t *tool) allowedIPs(peer *conf.PeerChange, v string) error {
+	a, err := conf.ParseAllowedIPs(strings.Map(func(r rune) rune {
+		if r < 0x80 && isSpace(byte(r)) {
+			return -1
+		}
+		return r
+	}, v))
+	for _, w := range a.Warnings {
+		t.say(w)
+	}
+	peer.AllowedIPs = append(peer.AllowedIPs, a.List...)
+	peer.ReplaceAllowedIPs = !a.Incremental
+	return err
+}
+
+// endpoint parses and resolves an endpoint.
+func (t *tool) endpoint(v string) (*conf.Endpoint, error) {
+	e, err := conf.ParseEndpoint(v)
+	if err != nil {
+		return nil, err
+	}
+	e, err = t.resolve(v, e)
+	return &e, err
+}
+
+func (t *tool) resolve(text string, e conf.Endpoint) (conf.Endpoint, error) {
+	if t.names().Retries == badRetries {
+		return e, errors.New("Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: `" + //nolint:staticcheck // the words of wg(8)
+			t.getenv(retriesVariable) + "'")
+	}
+	ap, err := t.names().ResolveAs(text, e)
+	if err != nil {
+		return e, err
+	}
+	return conf.NumericEndpoint(ap), nil
+}
+
+const (
+	retriesVariable = "WG_ENDPOINT_RESOLUTION_RETRIES"
+	badRetries      = wgctl.Forever - 1
+)
+
+// names returns the resolver, made when it is first needed: a mistake in the
+// environment does not matter before.
+func (t *tool) names() *wgctl.Resolver {
+	if t.resolver == nil {
+		t.resolver = &wgctl.Resolver{}
+	}
+	if t.resolver.Notify != nil {
+		return t.resolver
+	}
+	t.resolver.Notify = t.say
+	var err error
+	if t.resolver.Retries, err = wgctl.ParseRetries(t.getenv(retriesVariable)); err != nil {
+		t.resolver.Retries = badRetries
+	}
+	return t.resolver
+}
+
+func (t *tool) setconf(args []string) int {
+	return t.applyFile("setconf", args, func(c *conf.Config) (conf.Change, error) { return c.Set(nil) })
+}
+
+func (t *tool) addconf(args []string) int {
+	return t.applyFile("addconf", args, func(c *conf.Config) (conf.Change, error) { return c.Add(nil) })
+}
+
+// errState is a state that cannot be read.
+type errState struct{ err error }
+
+func (e *errState) Error() string {
+	return "Unable to retrieve current interface configuration: " + reason(e.err)
+}
+
+func (t *tool) syncconf(args []string) int {
+	return t.applyFile("syncconf", args, func(c *conf.Config) (conf.Change, error) {
+		if len(c.Peers) == 0 {
+			return c.Set(nil)
+		}
+		have, err := t.client.Device(args[0])
+		if err != nil {
+			return conf.Change{}, &errState{err}
+		}
+		defer have.PrivateKey.Clear()
+		return c.Sync(&have, nil)
+	})
+}
+
+// applyFile reads a whole file, then makes the change that plan returns.
+func (t *tool) applyFile(name string, args []string, plan func(*conf.Config) (conf.Change, error)) int {
+	if len(args) != 2 {
+		return t.usage(name)
+	}
+	c, code := t.readConfig(args[1])
+	if c == nil {
+		return code
+	}
+	ch, err := plan(c)
+	if err != nil {
+		return t.fail(err)
+	}
+	defer clearSecrets(&ch)
+	if err := t.client.Apply(args[0], ch); err != nil {
+		return t.failWith("Unable to modify interface", err)
+	}
+	return 0
+}
+
+func (t *tool) readConfig(path string) (*conf.Config, int) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, t.fail(&openError{err})
+	}
+	defer f.Close()
+	c, err := t.parseConfig(f, path)
+	var mistake *conf.ParseError
+	switch {
+	case err == nil:
+		return c, 0
+	case errors.Is(err, conf.ErrNoPublicKey):
+		t.fail(err)
+		t.say("Invalid configuration")
+	case errors.As(err, &mistake):
+		t.fail(err)
+		t.say("Configuration parsing error")
+	default:
+		// Above all a directory, which wg(8) takes for an empty file.
+		return nil, t.failWith("fopen", err)
+	}
+	return nil, 1
+}
+
+func (t *tool) parseConfig(r io.Reader, path string) (*conf.Config, error) {
+	return conf.Parse(r, path, conf.Options{
+		Warn:     func(w conf.Warning) { t.say(w.Text) },
+		Endpoint: t.resolve,
+		Service:  t.names().ServicePort,
+	})
+}
+
+// clearSecrets overwrites the keys of a change that was sent.
+func clearSecrets(c *conf.Change) {
+	if c.PrivateKey != nil {
+		c.PrivateKey.Clear()
+	}
+	for i := range c.Peers {
+		if psk := c.Peers[i].PresharedKey; psk != nil {
+			psk.Clear()
+		}
+	}
+}
