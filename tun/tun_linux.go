@@ -81,11 +81,12 @@ func Create(name string, c Config) (*Device, error) {
 		fds, name = append(fds, fd), real
 	}
 	d, err := newDevice(fds, c)
-	if err == nil {
-		err = d.configure()
-	}
 	if err != nil {
 		closeAll(fds)
+		return nil, fmt.Errorf("create tun %q: %w", name, err)
+	}
+	if err := d.configure(); err != nil {
+		d.Close()
 		return nil, fmt.Errorf("create tun %q: %w", name, err)
 	}
 	return d, nil

@@ -1,0 +1,246 @@
+//go:build linux && e2e
+
+package tun
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/ippkt"
+	"github.com/warrenvpn/warren/internal/offload"
+	"github.com/warrenvpn/warren/packet"
+)
+
+// wire carries packets from one TUN to another as a tunnel would: cut, carried,
+// joined. It counts what it sees.
+type wire struct {
+	supers  atomic.Int64 // read with an offload
+	largest atomic.Int64
+	joined  atomic.Int64 // written with an offload
+	errs    chan error
+}
+
+// run reads from one queue and writes to another until either is closed. With
+// raw, super-packets are passed on as they are.
+func (w *wire) run(from, to packet.Queue, joins func() (bool, bool, int), raw bool) {
+	batch := make([]packet.Super, 16)
+	for i := range batch {
+		batch[i].Buf = make([]byte, 16+packet.MaxSuper)
+	}
+	dst := make([]byte, 1<<18)
+	j := offload.NewJoiner()
+	write := func(o packet.Offload, parts [][]byte) error {
+		if o.Kind != packet.Plain {
+			w.joined.Add(1)
+		}
+		return to.Write(o, parts)
+	}
+	for {
+		n, err := from.Read(batch)
+		if err != nil {
+			w.errs <- err
+			return
+		}
+		for i := range n {
+			s := &batch[i]
+			if s.Offload.Kind != packet.Plain {
+				w.supers.Add(1)
+			}
+			w.largest.Store(max(w.largest.Load(), int64(s.N)))
+			if raw {
+				err = write(s.Offload, [][]byte{s.Bytes()[:20], s.Bytes()[20:]})
+			} else {
+				err = w.carry(j, dst, s, joins, write)
+			}
+			if err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, unix.EIO) {
+				w.errs <- fmt.Errorf("%+v, %d bytes: %w", s.Offload, s.N, err)
+				return
+			}
+		}
+	}
+}
+
+func (w *wire) carry(j *offload.Joiner, dst []byte, s *packet.Super, joins func() (bool, bool, int), write func(packet.Offload, [][]byte) error) error {
+	size, _, total, err := offload.Cut(dst, s.Bytes(), s.Offload, 1420)
+	if err != nil {
+		return err
+	}
+	j.Allow(joins())
+	for b := dst[:total]; len(b) > 0; b = b[min(size, len(b)):] {
+		inner := b[16 : min(size, len(b))-16]
+		h, ok := ippkt.Parse(inner)
+		if !ok {
+			return errors.New("not a packet")
+		}
+		j.Add(inner[:h.Length])
+	}
+	return j.Flush(write)
+}
+
+// cable joins two TUNs in two namespaces, with addresses of both families.
+func cable(t *testing.T, a, b *netns, da, db *Device, raw bool) *wire {
+	for _, end := range []struct {
+		ns   *netns
+		d    *Device
+		host int
+	}{{a, da, 1}, {b, db, 2}} {
+		end.ns.ip("addr", "add", fmt.Sprintf("10.99.0.%d/24", end.host), "dev", end.d.Name())
+		end.ns.ip("addr", "add", fmt.Sprintf("fd99::%d/64", end.host), "dev", end.d.Name(), "nodad")
+		end.ns.ip("link", "set", end.d.Name(), "up")
+	}
+	w := &wire{errs: make(chan error, 2)}
+	var wg sync.WaitGroup
+	wg.Go(func() { w.run(da.Queues()[0], db.Queues()[0], db.Joins, raw) })
+	wg.Go(func() { w.run(db.Queues()[0], da.Queues()[0], da.Joins, raw) })
+	t.Cleanup(func() {
+		da.Close()
+		db.Close()
+		wg.Wait()
+		for range 2 {
+			if err := <-w.errs; !errors.Is(err, os.ErrClosed) {
+				t.Error(err)
+			}
+		}
+	})
+	return w
+}
+
+// transfer sends n bytes by TCP from one namespace to the other and compares
+// their hashes.
+func transfer(t *testing.T, a, b *netns, address string, n int64) {
+	t.Helper()
+	var listener net.Listener
+	b.do(func() (err error) { listener, err = net.Listen("tcp", address+":0"); return err })
+	defer listener.Close()
+	got := make(chan [32]byte, 1)
+	go func() {
+		c, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		h := sha256.New()
+		io.Copy(h, c)
+		got <- [32]byte(h.Sum(nil))
+	}()
+	var c net.Conn
+	a.do(func() (err error) { c, err = net.DialTimeout("tcp", listener.Addr().String(), patience); return err })
+	c.SetDeadline(time.Now().Add(60 * time.Second))
+	h := sha256.New()
+	buf := make([]byte, 1<<18)
+	for i := range buf {
+		buf[i] = byte(i * i >> 7)
+	}
+	for sent := int64(0); sent < n; sent += int64(len(buf)) {
+		buf[sent%int64(len(buf))] ^= 1
+		h.Write(buf)
+		if _, err := c.Write(buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Close()
+	select {
+	case sum := <-got:
+		if sum != [32]byte(h.Sum(nil)) {
+			t.Error("what arrives is not what was sent")
+		}
+	case <-time.After(60 * time.Second):
+		t.Error("the transfer does not end")
+	}
+}
+
+// Super-packets come out of the TUN and go into it, whole.
+func TestTCPSuperPackets(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		a, b := newNetns(t), newNetns(t)
+		c := Config{MTU: 1420, Offload: true}
+		da, db := a.create("wg0", c), b.create("wg0", c)
+		w := cable(t, a, b, da, db, raw)
+		transfer(t, a, b, "10.99.0.2", 64<<20)
+		transfer(t, a, b, "[fd99::2]", 64<<20)
+		t.Logf("raw %v: %d super-packets read, the largest of %d bytes, %d written", raw, w.supers.Load(), w.largest.Load(), w.joined.Load())
+		if w.supers.Load() == 0 || w.largest.Load() < 20000 || w.joined.Load() == 0 {
+			t.Errorf("%d super-packets read, the largest of %d bytes, %d written", w.supers.Load(), w.largest.Load(), w.joined.Load())
+		}
+		if c := db.Caps(); !c.TCP || !c.UDP {
+			t.Errorf("%+v: the kernel refused something", c)
+		}
+	}
+}
+
+// A TUN with offload and one without, in both directions: what the second does
+// not take is cut.
+func TestTCPBetweenDifferentTUNs(t *testing.T) {
+	a, b := newNetns(t), newNetns(t)
+	da := a.create("wg0", Config{MTU: 1420, Offload: true})
+	var db *Device
+	b.do(func() error { // as a phone or a container manager hands it over
+		fd, _, err := openQueue("wg0", unix.IFF_TUN|unix.IFF_NO_PI)
+		if err != nil {
+			return err
+		}
+		db, err = FromFD(fd, Config{MTU: 1420, Offload: true})
+		return err
+	})
+	if c := db.Caps(); c.Checksum || c.TCP || c.UDP {
+		t.Errorf("%+v without virtio header", c)
+	}
+	cable(t, a, b, da, db, true)
+	transfer(t, a, b, "10.99.0.2", 16<<20)
+	transfer(t, b, a, "[fd99::1]", 16<<20)
+}
+
+// UDP super-packets, sent with UDP_SEGMENT, arrive as datagrams.
+func TestUDPSuperPackets(t *testing.T) {
+	a, b := newNetns(t), newNetns(t)
+	c := Config{MTU: 1420, Offload: true}
+	da, db := a.create("wg0", c), b.create("wg0", c)
+	if !da.Caps().UDP {
+		t.Log("the kernel has no USO for TUN")
+	}
+	w := cable(t, a, b, da, db, false)
+	for _, address := range []string{"10.99.0.2", "[fd99::2]"} {
+		var server net.PacketConn
+		b.do(func() (err error) { server, err = net.ListenPacket("udp", address+":0"); return err })
+		defer server.Close()
+		var client net.Conn
+		a.do(func() (err error) { client, err = net.Dial("udp", server.LocalAddr().String()); return err })
+		defer client.Close()
+		raw, err := client.(*net.UDPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, 1000) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := make([]byte, 20500)
+		for i := range data {
+			data[i] = byte(i / 1000)
+		}
+		if _, err := client.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		server.SetReadDeadline(time.Now().Add(patience))
+		for i := range 21 {
+			buf := make([]byte, 2000)
+			n, _, err := server.ReadFrom(buf)
+			if want := min(1000, len(data)-i*1000); err != nil || n != want || buf[0] != byte(i) || buf[n-1] != byte(i) {
+				t.Fatalf("datagram %d: %d bytes, %v, want %d", i, n, err, want)
+			}
+		}
+	}
+	if da.Caps().UDP && (w.supers.Load() < 2 || w.joined.Load() < 2) {
+		t.Errorf("%d super-packets read, %d written, want 2", w.supers.Load(), w.joined.Load())
+	}
+}
