@@ -8,11 +8,8 @@ import (
 
 // check refuses what would fail halfway or is not obeyed yet.
 func check(c *Config) error {
-	switch c.Table.Value {
-	case "", "auto", "off":
-	default:
-		return c.problem("Table", c.Table.Line, "remove it, or say Table = off and add the routes in PostUp: ip route add PREFIX dev %i table "+c.Table.Value,
-			"routes in table %q are not supported yet, want auto or off", c.Table.Value)
+	if err := checkTable(c); err != nil {
+		return err
 	}
 	seen := make(map[netip.Prefix]int)
 	for _, a := range c.Addresses {
@@ -29,6 +26,18 @@ func check(c *Config) error {
 		}
 	}
 	return nil
+}
+
+func checkTable(c *Config) error {
+	table := c.Table.Value
+	if table == "" || table == "auto" || table == "off" {
+		return nil
+	}
+	hint := "remove it, or say Table = off and add the routes in PostUp: ip route add PREFIX dev %i table " + table
+	if lower := strings.ToLower(table); lower == "auto" || lower == "off" {
+		hint = "Table = " + lower + ", in lower case"
+	}
+	return c.problem("Table", c.Table.Line, hint, "routes in table %q are not supported yet, want auto or off", table)
 }
 
 func (c *Config) defaultRoute(p netip.Prefix, line int) error {
@@ -61,7 +70,7 @@ func warnings(c *Config) []Step {
 // mtuWarnings compares an MTU that was asked for with what it has to fit into.
 func mtuWarnings(c *Config, f Facts) []Step {
 	var steps []Step
-	if c.MTU.Value < MinMTU6 && c.ipv6() {
+	if c.MTU.Value < MinMTU6 && c.ipv6(f) {
 		steps = append(steps, c.warning("MTU", c.MTU.Line, fmt.Sprintf("MTU = %d or more", MinMTU6),
 			"%d is less than IPv6 works with, so the kernel will take IPv6 off the interface", c.MTU.Value))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/warrenvpn/warren/conf"
@@ -107,18 +108,9 @@ func (c *Config) EndpointLine(text string) int {
 func (c *Config) routed() bool { return c.Table.Value != "off" }
 
 // ipv6 reports whether the tunnel itself carries IPv6.
-func (c *Config) ipv6() bool {
-	for _, a := range c.Addresses {
-		if a.Value.Addr().Is6() {
-			return true
-		}
-	}
-	for _, a := range c.AllowedIPs {
-		if a.Value.Addr().Is6() {
-			return true
-		}
-	}
-	return false
+func (c *Config) ipv6(f Facts) bool {
+	return slices.ContainsFunc(c.Addresses, func(a At[netip.Prefix]) bool { return a.Value.Addr().Is6() }) ||
+		slices.ContainsFunc(f.AllowedIPs, func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
 // hooks returns steps for the hooks of one key. Every %i is the interface.

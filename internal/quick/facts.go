@@ -15,10 +15,12 @@ type Facts struct {
 	Paths       []Path
 	DefaultPath int
 
-	// For Route: what the device lets through now, in its order, and the
-	// destinations that the main table sends through the interface.
+	// For Open and Route: what the device lets through now, in its order.
 	AllowedIPs []netip.Prefix
-	Routes     []netip.Prefix
+
+	// For Route: the destinations that the main table sends through the
+	// interface.
+	Routes []netip.Prefix
 
 	// For Settle.
 	HasPrivateKey bool

@@ -88,7 +88,7 @@ func open(c *Config, f Facts) []Step {
 	for i, p := range f.Paths {
 		sizes[i] = p.MTU
 	}
-	mtu, raised := AutoMTU(sizes, f.DefaultPath, c.ipv6())
+	mtu, raised := AutoMTU(sizes, f.DefaultPath, c.ipv6(f))
 	if raised {
 		steps = append(steps, c.warning("", 0, "set MTU in the file, or leave IPv6 out of Address and AllowedIPs",
 			"the path to an endpoint is so narrow that IPv6 in the tunnel does not fit: the MTU is %d, the least IPv6 works with, and large packets will be fragmented", MinMTU6))

@@ -29,35 +29,30 @@ type host struct {
 }
 
 // Facts gathers what planning a stage needs.
-func (h *host) Facts(_ context.Context, c *quick.Config, s quick.Stage) (f quick.Facts, err error) {
-	switch s {
-	case quick.Create:
+func (h *host) Facts(_ context.Context, c *quick.Config, s quick.Stage) (quick.Facts, error) {
+	if s == quick.Create {
 		return h.beforehand(c.Name)
-	case quick.Open:
-		d, err := h.wg.Device(c.Name)
-		if err != nil {
-			return f, unreadable(c.Name, err)
-		}
-		return h.paths(endpoints(d))
-	case quick.Route:
-		d, err := h.wg.Device(c.Name)
-		if err != nil {
-			return f, unreadable(c.Name, err)
-		}
-		for _, p := range d.Peers {
-			f.AllowedIPs = append(f.AllowedIPs, p.AllowedIPs...)
-		}
-		f.Routes, err = h.net.Routes(c.Name)
-		return f, err
-	case quick.Settle:
-		d, err := h.wg.Device(c.Name)
-		if err != nil {
-			return f, unreadable(c.Name, err)
-		}
-		f.HasPrivateKey = !d.PrivateKey.IsZero()
-		return f, nil
 	}
-	return f, fmt.Errorf("facts for unknown stage %d", s)
+	d, err := h.wg.Device(c.Name)
+	if err != nil {
+		return quick.Facts{}, err
+	}
+	var f quick.Facts
+	if s == quick.Open {
+		if f, err = h.paths(endpoints(d)); err != nil {
+			return f, err
+		}
+	}
+	if s == quick.Route {
+		if f.Routes, err = h.net.Routes(c.Name); err != nil {
+			return f, err
+		}
+	}
+	for _, p := range d.Peers {
+		f.AllowedIPs = append(f.AllowedIPs, p.AllowedIPs...)
+	}
+	f.HasPrivateKey = !d.PrivateKey.IsZero()
+	return f, nil
 }
 
 // beforehand looks at a host on which nothing was done yet.
@@ -96,10 +91,6 @@ func endpoints(d conf.Device) []netip.Addr {
 	return all
 }
 
-func unreadable(name string, err error) error {
-	return fmt.Errorf("read the state of %s: %w", name, err)
-}
-
 // Perform carries out one step.
 func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) error {
 	switch s.Kind {
@@ -124,7 +115,7 @@ func (h *host) create(ctx context.Context, c *quick.Config) error {
 		return fmt.Errorf("%s reported success, but: %w", c.Program, err)
 	}
 	if _, err := h.wg.Device(c.Name); err != nil {
-		return errors.Join(unreadable(c.Name, err), h.remove(c.Name))
+		return errors.Join(err, h.remove(c.Name))
 	}
 	return nil
 }
@@ -137,10 +128,7 @@ func (h *host) configure(c *quick.Config) error {
 	if err := h.wg.ResolveChange(&change); err != nil {
 		return unresolved(c, err)
 	}
-	if err := h.wg.Apply(c.Name, change); err != nil {
-		return fmt.Errorf("configure %s: %w", c.Name, err)
-	}
-	return nil
+	return h.wg.Apply(c.Name, change)
 }
 
 // mayRemove refuses what is no tunnel of this namespace, before a hook runs.
