@@ -1,12 +1,46 @@
 package main
 
-import "github.com/warrenvpn/warren/internal/cmd/device"
+import (
+	"os"
 
-// families are the commands of this binary.
+	"github.com/warrenvpn/warren/internal/cmd/demo"
+	"github.com/warrenvpn/warren/internal/cmd/device"
+	"github.com/warrenvpn/warren/internal/cmd/tunnel"
+	"github.com/warrenvpn/warren/internal/cmd/wg"
+)
+
+// families are the commands of this binary, in the order of its help.
 var families = []family{
 	{
-		words: []command{{"device", "[-f] INTERFACE", "run a WireGuard interface in user space", tunnels}},
-		link:  "wireguard-go",
-		run:   func(program string, args []string) int { return device.Main(program, args, version) },
+		words: []command{
+			{"up", "FILE|NAME", "bring up a tunnel from its configuration file", tunnels},
+			{"down", "FILE|NAME", "take it down again", tunnels},
+		},
+		keepWord: true,
+		run:      withVersion(tunnel.Main),
 	},
+	{
+		words: []command{{"wg", "[SUBCOMMAND]", "show and set the configuration of interfaces, as wg(8)", tools}},
+		link:  "wg",
+		run:   runWG,
+	},
+	{
+		words: []command{{"device", "[-f] INTERFACE", "run an interface in user space, as wireguard-go", tools}},
+		link:  "wireguard-go",
+		run:   withVersion(device.Main),
+	},
+	{
+		words: []command{{"demo", "", "make a network of five hosts on this machine and measure it", showing}},
+		run:   withVersion(demo.Main),
+	},
+}
+
+// withVersion fits the families that are told the version by an argument.
+func withVersion(main func(program string, args []string, version string) int) func(string, []string) int {
+	return func(program string, args []string) int { return main(program, args, version) }
+}
+
+func runWG(program string, args []string) int {
+	wg.Version = version
+	return wg.Main(append([]string{program}, args...), os.Stdin, os.Stdout, os.Stderr)
 }
