@@ -144,6 +144,13 @@ func (h *Host) SetLink(name string, up bool) error {
 	})
 }
 
+// SetMTU changes the MTU of an interface.
+func (h *Host) SetMTU(name string, mtu int) error {
+	return h.changeLink(name, func(m *rtnetlink.LinkMessage) {
+		m.Attributes = &rtnetlink.LinkAttributes{MTU: uint32(mtu)}
+	})
+}
+
 func (h *Host) setUp(name string) error { return h.SetLink(name, true) }
 
 func (h *Host) join(link, bridge string) error {

@@ -100,5 +100,8 @@ func (*Host) DefaultRoutes(...netip.Addr) error { return errSystem }
 // SetLink fails.
 func (*Host) SetLink(string, bool) error { return errSystem }
 
+// SetMTU fails.
+func (*Host) SetMTU(string, int) error { return errSystem }
+
 // NAT fails.
 func (*Host) NAT(NAT) error { return errSystem }
