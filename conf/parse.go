@@ -83,7 +83,7 @@ func (p *parser) parseLine(n int, raw string) error {
 	// wg(8) handles lines as C strings: nothing follows a zero byte.
 	text, _, _ = strings.Cut(text, "\x00")
 	text, _, _ = strings.Cut(text, "#")
-	text = removeSpace(text)
+	text = RemoveSpace(text)
 	switch {
 	case text == "":
 		return nil

@@ -249,14 +249,18 @@ func parsePrefix(s string) (netip.Prefix, error) {
 // isSpace is what wg(8) takes for white space, whatever the locale.
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// removeSpace removes all white space.
-func removeSpace(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x80 && isSpace(byte(r)) {
-			return -1
+// RemoveSpace removes all white space, as wg(8) does from its lines and lists.
+func RemoveSpace(s string) string {
+	if !strings.ContainsAny(s, " \t\n\v\f\r") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if !isSpace(s[i]) {
+			b = append(b, s[i])
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
 
 // equalFold compares ASCII letters in any case, and nothing else.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/key"
@@ -133,12 +132,7 @@ func keepalive(v string) (*uint16, error) {
 // allowedIPs adds a list to a peer. The last list decides whether they replace
 // what it has.
 func (t *tool) allowedIPs(peer *conf.PeerChange, v string) error {
-	a, err := conf.ParseAllowedIPs(strings.Map(func(r rune) rune {
-		if r < 0x80 && isSpace(byte(r)) {
-			return -1
-		}
-		return r
-	}, v))
+	a, err := conf.ParseAllowedIPs(conf.RemoveSpace(v))
 	for _, w := range a.Warnings {
 		t.say(w)
 	}
@@ -159,8 +153,7 @@ func (t *tool) endpoint(v string) (*conf.Endpoint, error) {
 
 func (t *tool) resolve(text string, e conf.Endpoint) (conf.Endpoint, error) {
 	if t.names().Retries == badRetries {
-		return e, errors.New("Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: `" + //nolint:staticcheck // the words of wg(8)
-			t.getenv(retriesVariable) + "'")
+		return e, &retriesError{t.getenv(retriesVariable)}
 	}
 	ap, err := t.names().ResolveAs(text, e)
 	if err != nil {
@@ -173,6 +166,13 @@ const (
 	retriesVariable = "WG_ENDPOINT_RESOLUTION_RETRIES"
 	badRetries      = wgctl.Forever - 1
 )
+
+// retriesError is a mistake in the environment. Nothing else is said then.
+type retriesError struct{ value string }
+
+func (e *retriesError) Error() string {
+	return "Unable to parse " + retriesVariable + ": `" + e.value + "'"
+}
 
 // names returns the resolver, made when it is first needed: a mistake in the
 // environment does not matter before.
@@ -248,9 +248,12 @@ func (t *tool) readConfig(path string) (*conf.Config, int) {
 	defer f.Close()
 	c, err := t.parseConfig(f, path)
 	var mistake *conf.ParseError
+	var environment *retriesError
 	switch {
 	case err == nil:
 		return c, 0
+	case errors.As(err, &environment):
+		t.say(environment.Error())
 	case errors.Is(err, conf.ErrNoPublicKey):
 		t.fail(err)
 		t.say("Invalid configuration")
