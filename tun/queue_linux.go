@@ -148,7 +148,7 @@ func (q *queue) Write(o packet.Offload, parts [][]byte) error {
 // hot path
 func (q *queue) write(w *writer, o packet.Offload, parts [][]byte) error {
 	special := o.NeedsCsum || o.Kind != packet.Plain
-	if special && q.dev.takes.Load()&(1<<o.Kind) == 0 {
+	if special && (!o.NeedsCsum || q.dev.takes.Load()&(1<<o.Kind) == 0) {
 		return q.writeCut(w, o, parts)
 	}
 	err := q.writev(w, o, parts)
@@ -163,7 +163,7 @@ func (q *queue) write(w *writer, o packet.Offload, parts [][]byte) error {
 // a link that is down; or there is no memory for so much at once. Single
 // packets tell.
 func (q *queue) refused(w *writer, o packet.Offload, parts [][]byte, cause error) error {
-	if cause == os.ErrClosed {
+	if cause == os.ErrClosed || cause == io.ErrShortWrite {
 		return cause
 	}
 	if err := q.writeCut(w, o, parts); err != nil {
@@ -198,18 +198,23 @@ func (q *queue) writeCut(w *writer, o packet.Offload, parts [][]byte) error {
 	if err := c.Reset(w.joined, o, offload.Layout{}); err != nil {
 		return err
 	}
+	var first error
 	for !c.Done() {
 		size, n, total := c.Next(w.cut)
 		if n == 0 {
 			return offload.ErrShortBuffer
 		}
 		for b := w.cut[:total]; len(b) > 0; b = b[min(size, len(b)):] {
-			if err := q.writev(w, packet.Offload{}, [][]byte{b[:min(size, len(b))]}); err != nil {
+			err := q.writev(w, packet.Offload{}, [][]byte{b[:min(size, len(b))]})
+			if err != nil && !isPassing(err) {
 				return err
+			}
+			if first == nil {
+				first = err
 			}
 		}
 	}
-	return nil
+	return first
 }
 
 // writev writes one packet with the header that o asks for.

@@ -63,14 +63,12 @@ func received(t *testing.T, far int) [][]byte {
 func super(n, segment int) (packet.Offload, [][]byte) {
 	j := offload.NewJoiner()
 	j.Allow(true, true, 0)
-	var list [][]byte
 	for i := range n {
 		b := make([]byte, 28+segment)
 		b[0], b[8], b[9], b[26] = 0x45, 64, 17, 1
 		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 		binary.BigEndian.PutUint16(b[4:], uint16(i))
 		binary.BigEndian.PutUint16(b[24:], uint16(len(b)-20))
-		list = append(list, b)
 		j.Add(b)
 	}
 	var off packet.Offload

@@ -88,7 +88,7 @@ func (w *wire) carry(j *offload.Joiner, dst []byte, s *packet.Super, joins func(
 }
 
 // cable joins two TUNs in two namespaces, with addresses of both families.
-func cable(t *testing.T, a, b *netns, da, db *Device, raw bool) *wire {
+func cable(t testing.TB, a, b *netns, da, db *Device, raw bool) *wire {
 	for _, end := range []struct {
 		ns   *netns
 		d    *Device
@@ -242,5 +242,114 @@ func TestUDPSuperPackets(t *testing.T) {
 	}
 	if da.Caps().UDP && (w.supers.Load() < 2 || w.joined.Load() < 2) {
 		t.Errorf("%d super-packets read, %d written, want 2", w.supers.Load(), w.joined.Load())
+	}
+}
+
+// Whatever a Joiner makes, the kernel takes, down to segments of one byte.
+func TestKernelTakesWhatAJoinerMakes(t *testing.T) {
+	ns := newNetns(t)
+	d := ns.create("wg0", Config{MTU: 1420, Offload: true})
+	ns.ip("addr", "add", "10.99.0.1/24", "dev", "wg0")
+	ns.ip("link", "set", "wg0", "up")
+	tcp, udp, limit := d.Joins()
+	for _, c := range []struct{ n, payload int }{{2, 1}, {300, 1}, {300, 64}, {100, 700}, {60, 1380}, {5, 20000}} {
+		for _, v6 := range []bool{false, true} {
+			for _, proto := range []byte{ippkt.ProtoTCP, ippkt.ProtoUDP} {
+				j := offload.NewJoiner()
+				j.Allow(tcp, udp, limit)
+				for i := range c.n {
+					j.Add(segment(v6, proto, i, c.payload))
+				}
+				supers := 0
+				err := j.Flush(func(o packet.Offload, parts [][]byte) error {
+					if o.Kind != packet.Plain {
+						supers++
+					}
+					return d.Queues()[0].Write(o, parts)
+				})
+				if err != nil || supers == 0 {
+					t.Errorf("protocol %d, IPv6 %v, %+v: %d super-packets, %v", proto, v6, c, supers, err)
+				}
+				if again, _, _ := d.Joins(); again != tcp {
+					t.Fatalf("protocol %d, IPv6 %v, %+v: refused", proto, v6, c)
+				}
+				if _, again, _ := d.Joins(); again != udp {
+					t.Fatalf("protocol %d, IPv6 %v, %+v: refused", proto, v6, c)
+				}
+			}
+		}
+	}
+}
+
+// segment is the i-th packet of a flow; its transport checksum is not right.
+func segment(v6 bool, proto byte, i, payload int) []byte {
+	size, check := 20, 16
+	if proto == ippkt.ProtoUDP {
+		size, check = 8, 6
+	}
+	th := make([]byte, size+payload)
+	copy(th, []byte{0x10, 0, 0x20, 0})
+	th[check] = 1
+	if proto == ippkt.ProtoUDP {
+		th[4], th[5] = byte(len(th)>>8), byte(len(th))
+	} else {
+		seq := i * payload
+		copy(th[4:], []byte{byte(seq >> 24), byte(seq >> 16), byte(seq >> 8), byte(seq)})
+		th[12], th[13] = 0x50, 0x10
+	}
+	if v6 {
+		ip := make([]byte, 40)
+		ip[0], ip[4], ip[5], ip[6], ip[7], ip[8], ip[23], ip[24], ip[39] = 0x60, byte(len(th)>>8), byte(len(th)), proto, 64, 0xfd, 2, 0xfd, 1
+		return append(ip, th...)
+	}
+	ip := []byte{0x45, 0, byte((20 + len(th)) >> 8), byte(20 + len(th)), byte(i >> 8), byte(i), 0, 0, 64, proto, 0, 0, 10, 99, 0, 2, 10, 99, 0, 1}
+	sum := ippkt.Checksum(ip)
+	ip[10], ip[11] = byte(sum>>8), byte(sum)
+	return append(ip, th...)
+}
+
+// BenchmarkTransfer is one TCP stream between two TUNs, with a reader of each
+// in between: what remains of a tunnel without sockets and cipher.
+func BenchmarkTransfer(b *testing.B) {
+	for _, raw := range []bool{true, false} {
+		b.Run(fmt.Sprintf("whole=%v", raw), func(b *testing.B) {
+			near, far := newNetns(b), newNetns(b)
+			c := Config{MTU: 1420, Offload: true}
+			cable(b, near, far, near.create("wg0", c), far.create("wg0", c), raw)
+			var listener net.Listener
+			far.do(func() (err error) { listener, err = net.Listen("tcp", "10.99.0.2:0"); return err })
+			defer listener.Close()
+			done := make(chan int64, 1)
+			go func() {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				buf := make([]byte, 1<<20)
+				var n int64
+				for {
+					k, err := c.Read(buf)
+					n += int64(k)
+					if err != nil {
+						done <- n
+						return
+					}
+				}
+			}()
+			var conn net.Conn
+			near.do(func() (err error) { conn, err = net.DialTimeout("tcp", listener.Addr().String(), patience); return err })
+			buf := make([]byte, 1<<20)
+			b.SetBytes(int64(len(buf)))
+			for b.Loop() {
+				if _, err := conn.Write(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			conn.Close()
+			if n := <-done; n < int64(b.N)*int64(len(buf)) {
+				b.Errorf("%d bytes arrived", n)
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 const (
 	openTrains = 8    // flows that a Joiner follows at a time
 	maxParts   = 256  // packets in one super-packet; writev takes 1024 slices
+	maxUDP     = 64   // of UDP: more are refused, [K] virtio_net.h, UDP_MAX_SEGMENTS
 	maxPackets = 4096 // that a Joiner holds
 )
 
@@ -216,7 +217,10 @@ func half(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 // hot path
 func (t *train) fits(pkt []byte, f flow, first []byte, limit int) bool {
 	payload := len(pkt) - f.headers
-	if f.headers != t.headers || payload > t.segment || t.length+payload > limit || t.count >= maxParts {
+	if f.headers != t.headers || payload > t.segment || t.length+payload > limit {
+		return false
+	}
+	if t.count >= maxUDP && (t.count >= maxParts || f.proto == ippkt.ProtoUDP) {
 		return false
 	}
 	if f.version == 4 {

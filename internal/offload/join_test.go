@@ -265,8 +265,12 @@ func TestJoinStaysBelowTheLimit(t *testing.T) {
 		}
 	}
 	j := NewJoiner()
-	if out, _ := join(t, j, tcpTrain(spec{}, 2000, 1)...); len(out) < 2000/maxParts {
-		t.Errorf("%d packets of tiny segments, more parts than allowed", len(out))
+	j.Allow(true, true, 0)
+	if out, _ := join(t, j, tcpTrain(spec{}, 2560, 1)...); len(out) != 2560/maxParts {
+		t.Errorf("%d packets of tiny segments, want %d", len(out), 2560/maxParts)
+	}
+	if out, _ := join(t, j, udpTrain(spec{}, 640, 1)...); len(out) != 640/maxUDP {
+		t.Errorf("%d packets of tiny datagrams, want %d", len(out), 640/maxUDP)
 	}
 }
 
