@@ -3,6 +3,7 @@ package tunnel
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -190,7 +191,45 @@ func TestSleepLosesNoDeadlineInAnyInterleaving(t *testing.T) {
 	}
 }
 
-// The same with the code itself and real goroutines: lanes arm and cancel while
+// The same with the code itself and two goroutines that start at the same moment,
+// as often as it takes to meet in every step.
+func TestSleepMeetsALane(t *testing.T) {
+	var a Activity
+	var start, done atomic.Int64
+	const rounds = 40_000
+	now := epoch.Add(time.Hour)
+	go func() {
+		for round := int64(1); round <= rounds; round++ {
+			spinUntil(&start, round)
+			a.DataReceived(now)
+			done.Add(1)
+		}
+	}()
+	for round := int64(1); round <= rounds; round++ {
+		a.reset()
+		a.awake.Store(int64(epoch))
+		start.Store(round)
+		for range round % 32 { // drift across the lane's steps
+			_ = a.another.Load()
+		}
+		a.settle(now)
+		spinUntil(&done, round)
+		if a.awake.Load() == 0 {
+			t.Fatalf("round %d: armed, but asleep", round)
+		}
+	}
+}
+
+// spinUntil waits for v to become n, most of the time without yielding.
+func spinUntil(v *atomic.Int64, n int64) {
+	for i := 1; v.Load() != n; i++ {
+		if i%10_000 == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// And with several lanes: they arm and cancel while
 // control goes to sleep as often as it can. Whenever all is quiet, either nothing
 // is armed, or the machine has a deadline it was told of.
 func TestSleepLosesNoDeadlineUnderRace(t *testing.T) {

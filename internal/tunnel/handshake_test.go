@@ -296,6 +296,24 @@ func TestRekeysLoseNothing(t *testing.T) {
 	}
 }
 
+// Without a private key a persistent keepalive costs nothing, be there a hundred
+// thousand peers: what is wanted is remembered, not tried again.
+func TestNoTimeoutsWithoutPrivateKey(t *testing.T) {
+	w, a, _ := pair(t, 1)
+	a.setKeepalive(1)
+	w.advance(10 * time.Second)
+	a.h.setIdentity("")
+	w.advance(30 * time.Second)
+	w.fired = 0
+	w.advance(8 * time.Minute)
+	if w.fired != 0 {
+		w.failf("%d timeouts", w.fired)
+	}
+	a.h.setIdentity("a")
+	w.advance(time.Second)
+	w.expect("a HandshakeComplete", 2)
+}
+
 // T13: a suspended host's first packet leaves at once, within no time at all.
 func TestResumeBeginsAtOnce(t *testing.T) {
 	for _, d := range []time.Duration{time.Second, 3 * time.Minute, 10 * time.Hour} {

@@ -454,6 +454,22 @@ func TestPaper64GiveUp(t *testing.T) {
 	}
 }
 
+// 6.4, [K]: giving up also cancels a keepalive that is owed.
+func TestPaper64GivingUpCancelsTheKeepalive(t *testing.T) {
+	w, a, b := connected(t)
+	w.rules = []*rule{{left: -1, act: "drop"}}
+	w.advance(114 * time.Second)
+	w.expect("a->b initiation", 21)
+	w.rules[0].path = "a->b"
+	b.data("owed an answer")
+	w.advance(20 * time.Second)
+	w.expect("a HandshakeGaveUp", 1)
+	w.expect("a->b keepalive", 0)
+	if len(a.got) != 1 {
+		w.failf("a got %q", a.got)
+	}
+}
+
 // 6.4: a new packet begins the count anew.
 func TestPaper64NewDataResetsAttempts(t *testing.T) {
 	w, a, _ := pair(t, 1)

@@ -147,7 +147,6 @@ func (p *Peer) HandleDown(_ mono.Time, fx []Effect) []Effect {
 		p.cookies.Clear()
 		p.cookies = nil
 	}
-	p.activity.reset()
 	return append(fx, Effect{Kind: DropStaged})
 }
 

@@ -80,7 +80,6 @@ type host struct {
 	load    bool // under load: mac2 is asked for
 	up      bool
 	shift   time.Duration // of its wall clock
-	stamp   tai64n.Stamp
 	index   map[uint32]*entry
 	keys    map[[16]byte]bool // fingerprints of all send keys ever installed
 	links   []*link
