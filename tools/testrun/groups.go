@@ -43,6 +43,12 @@ func static(r *runner) {
 	r.check("gofmt", true, nil, "gofmt", append([]string{"-l"}, files...)...)
 	r.check("go vet", false, nil, "go", "vet", "-tags=e2e", "./...")
 	r.check("staticcheck", false, nil, "go", "tool", "-modfile=tools/go.mod", "staticcheck", "-tags=e2e", "./...")
+	for _, dir := range []string{"tools", "interop", "bench"} {
+		if _, err := os.Stat(dir + "/go.mod"); err == nil {
+			r.check("go vet in "+dir, false, nil, "go", "-C", dir, "vet", "-tags=e2e", "./...")
+		}
+	}
+	r.goTest("tools", nil, "tools", "./...")
 	r.check("go mod tidy", false, nil, "go", "mod", "tidy", "-diff")
 	r.goTest("architecture", nil, "", "-count=1", "./internal/archtest")
 	reproducible(r)

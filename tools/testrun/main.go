@@ -19,7 +19,7 @@ import (
 const logDir = "bin/testlog"
 
 func main() {
-	fuzzTime := flag.String("fuzztime", "2000x", "how long each fuzz target runs, as go test -fuzztime")
+	fuzzTime := flag.String("fuzztime", "5000x", "how long each fuzz target runs, as go test -fuzztime")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -12,8 +12,11 @@ import (
 	"time"
 )
 
-// shownLines is how much of one failure goes to the terminal.
-const shownLines = 60
+// shownLines and shownWidth are how much of one failure goes to the terminal.
+const (
+	shownLines = 60
+	shownWidth = 300
+)
 
 // runner carries out the commands of one group and keeps its score.
 type runner struct {
@@ -63,6 +66,11 @@ func (r *runner) fail(title, output string) {
 	lines := strings.Split(strings.TrimRight(output, "\n"), "\n")
 	if n := len(lines) - shownLines; n > 0 {
 		lines = append([]string{fmt.Sprintf("(%d more lines above)", n)}, lines[n:]...)
+	}
+	for i, l := range lines {
+		if len(l) > shownWidth {
+			lines[i] = fmt.Sprintf("%s... (%d more characters)", l[:shownWidth], len(l)-shownWidth)
+		}
 	}
 	r.failures = append(r.failures, fmt.Sprintf("  FAILED %s\n    | %s\n", title, strings.Join(lines, "\n    | ")))
 }
