@@ -87,26 +87,26 @@ func (j *Joiner) Add(pkt []byte) bool {
 	if len(j.packets) >= maxPackets {
 		return false
 	}
-	f, ok := classify(pkt)
-	if !ok {
+	var f flow
+	if !f.classify(pkt) {
 		if f.barrier {
 			j.closeAll()
 		}
 		j.append(pkt)
 		return true
 	}
-	slot := j.find(pkt, f)
+	slot := j.find(pkt, &f)
 	if slot >= 0 {
 		t := &j.trains[j.open[slot]]
-		if f.joinable && t.fits(pkt, f, j.packets[t.first].bytes, j.limit) {
-			j.extend(t, slot, pkt, f)
+		if f.joinable && t.fits(pkt, &f, j.packets[t.first].bytes, j.limit) {
+			j.extend(t, slot, pkt, &f)
 			return true
 		}
 		j.open[slot] = -1
 	}
 	index := j.append(pkt)
 	if f.joinable && (f.proto == ippkt.ProtoTCP && j.tcp || f.proto == ippkt.ProtoUDP && j.udp) {
-		j.start(index, slot, pkt, f)
+		j.start(index, slot, pkt, &f)
 	}
 	return true
 }
@@ -127,38 +127,38 @@ type flow struct {
 // no flow here and go out as they are.
 //
 // hot path
-func classify(pkt []byte) (f flow, ok bool) {
+func (f *flow) classify(pkt []byte) bool {
 	f.barrier = true
 	switch {
 	case len(pkt) < ippkt.IPv4Size+ippkt.UDPSize:
-		return f, false
+		return false
 	case pkt[0] == 0x45:
 		f.version, f.proto, f.ip = 4, pkt[9], ippkt.IPv4Size
 		if binary.BigEndian.Uint16(pkt[6:])&0x3fff != 0 {
-			return f, false
+			return false
 		}
 		f.joinable = int(binary.BigEndian.Uint16(pkt[2:])) == len(pkt) && pkt[6]&0x80 == 0
 	case pkt[0]>>4 == 6 && len(pkt) >= ippkt.IPv6Size+ippkt.UDPSize:
 		f.version, f.proto, f.ip = 6, pkt[6], ippkt.IPv6Size
 		f.joinable = ippkt.IPv6Size+int(binary.BigEndian.Uint16(pkt[4:])) == len(pkt)
 	default:
-		return f, false // with IPv4 options, for example
+		return false // with IPv4 options, for example
 	}
 	switch f.proto {
 	case ippkt.ProtoTCP:
-		return f, f.classifyTCP(pkt)
+		return f.classifyTCP(pkt)
 	case ippkt.ProtoUDP:
 		th := pkt[f.ip : f.ip+ippkt.UDPSize]
 		f.headers = f.ip + ippkt.UDPSize
 		f.joinable = f.joinable && len(pkt) > f.headers &&
 			int(binary.BigEndian.Uint16(th[4:])) == len(pkt)-f.ip &&
 			binary.BigEndian.Uint16(th[udpCheck:]) != 0
-		return f, true
+		return true
 	case ippkt.ProtoHopByHop, ippkt.ProtoRouting, ippkt.ProtoFragment, ippkt.ProtoAuth, ippkt.ProtoDestination:
-		return f, false // what follows may be TCP or UDP
+		return false // what follows may be TCP or UDP
 	}
 	f.barrier = false
-	return f, false
+	return false
 }
 
 // hot path
@@ -179,7 +179,7 @@ func (f *flow) classifyTCP(pkt []byte) bool {
 // find returns the slot of the open train of pkt's flow, or -1.
 //
 // hot path
-func (j *Joiner) find(pkt []byte, f flow) int {
+func (j *Joiner) find(pkt []byte, f *flow) int {
 	if i := j.open[j.recent]; i >= 0 && j.sameFlow(&j.trains[i], pkt, f) {
 		return j.recent
 	}
@@ -194,7 +194,7 @@ func (j *Joiner) find(pkt []byte, f flow) int {
 // sameFlow compares addresses, protocol and ports.
 //
 // hot path
-func (j *Joiner) sameFlow(t *train, pkt []byte, f flow) bool {
+func (j *Joiner) sameFlow(t *train, pkt []byte, f *flow) bool {
 	if t.version != f.version || t.proto != f.proto {
 		return false
 	}
@@ -215,7 +215,7 @@ func half(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 // first, can be its next packet.
 //
 // hot path
-func (t *train) fits(pkt []byte, f flow, first []byte, limit int) bool {
+func (t *train) fits(pkt []byte, f *flow, first []byte, limit int) bool {
 	payload := len(pkt) - f.headers
 	if f.headers != t.headers || payload > t.segment || t.length+payload > limit {
 		return false
@@ -284,7 +284,7 @@ func (j *Joiner) append(pkt []byte) int32 {
 // another one.
 //
 // hot path
-func (j *Joiner) start(index int32, slot int, pkt []byte, f flow) {
+func (j *Joiner) start(index int32, slot int, pkt []byte, f *flow) {
 	if f.closing {
 		return
 	}
@@ -309,7 +309,7 @@ func (j *Joiner) start(index int32, slot int, pkt []byte, f flow) {
 // extend makes pkt the last packet of t.
 //
 // hot path
-func (j *Joiner) extend(t *train, slot int, pkt []byte, f flow) {
+func (j *Joiner) extend(t *train, slot int, pkt []byte, f *flow) {
 	payload := len(pkt) - f.headers
 	at := int32(len(j.packets))
 	j.packets = append(j.packets, joined{bytes: pkt, next: -1})
