@@ -18,11 +18,13 @@ go_find() {
 	go_want=$(awk '$1 == "go" { print $2; exit }' go.mod)
 	go_seen=
 	go_old=
-	for go_dir in "${GOROOT:+$GOROOT/bin}" "$(dirname "$(command -v go 2>/dev/null || echo /nowhere/go)")" \
+	for go_dir in "${GOROOT:+$GOROOT/bin}" \
+		"$(dirname "$(command -v go 2>/dev/null || echo /nowhere/go)")" \
 		/usr/local/go/bin "$HOME/go/bin" "$HOME"/sdk/go*/bin /usr/lib/go*/bin /usr/lib/golang/bin /snap/bin; do
 		[ -n "$go_dir" ] && [ -x "$go_dir/go" ] || continue
-		go_have=$(cd / && GOTOOLCHAIN=local "$go_dir/go" env GOVERSION 2>/dev/null) || continue
+		go_have=$(cd / && unset GOROOT && GOTOOLCHAIN=local "$go_dir/go" env GOVERSION 2>/dev/null) || continue
 		if go_at_least "${go_have#go}" "$go_want"; then
+			unset GOROOT # each go knows its own
 			GOTOOLCHAIN=local
 			PATH=$go_dir:$PATH
 			export GOTOOLCHAIN PATH
