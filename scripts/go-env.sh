@@ -14,6 +14,10 @@ go_at_least() {
 	}'
 }
 
+# Build caches need a home, which a bare environment may not name.
+HOME=${HOME:-/root}
+export HOME
+
 go_find() {
 	go_want=$(awk '$1 == "go" { print $2; exit }' go.mod)
 	go_seen=
