@@ -76,7 +76,15 @@ func (r *Run) rollBack(ctx context.Context, undo []quick.Step) error {
 // Down takes the tunnel down. It stops at the first step that fails; what was
 // done stays done.
 func (r *Run) Down(ctx context.Context) error {
-	for _, s := range quick.Down(r.Config) {
+	facts, err := r.Host.Facts(ctx, r.Config, quick.Remove)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	steps, err := quick.Down(r.Config, facts)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
 		if err := r.perform(ctx, s); err != nil {
 			return err
 		}

@@ -153,7 +153,7 @@ func TestFailingHooksOfDown(t *testing.T) {
 		if err := run(h, config()).Up(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		h.count, h.failAt = 0, c.failAt
+		h.count, h.failAt = 0, c.failAt // counted from the first step of down
 		err := run(h, config()).Down(context.Background())
 		if !errors.Is(err, errInjected) || h.state.link != c.up {
 			t.Errorf("failure at step %d: interface there %v, error %v, want %v and the injected error", c.failAt, h.state.link, err, c.up)
@@ -237,7 +237,7 @@ func (h *fakeHost) Facts(_ context.Context, _ *quick.Config, s quick.Stage) (qui
 	if s == h.noFacts {
 		return quick.Facts{}, errInjected
 	}
-	return quick.Facts{LinkExists: h.link, AllowedIPs: h.allowed, Routes: h.routes, HasPrivateKey: h.key}, nil
+	return quick.Facts{LinkExists: h.link, SocketExists: h.link, AllowedIPs: h.allowed, Routes: h.routes, HasPrivateKey: h.key}, nil
 }
 
 func (h *fakeHost) Perform(ctx context.Context, c *quick.Config, s quick.Step) error {

@@ -3,6 +3,7 @@ package quick
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,48 @@ func check(c *Config) error {
 			if a.Value.Bits() == 0 {
 				return c.defaultRoute(a.Value, a.Line)
 			}
+		}
+	}
+	return nil
+}
+
+// checkCreate refuses what the host does not allow.
+func checkCreate(c *Config, f Facts) error {
+	switch {
+	case f.LinkExists && f.SocketExists:
+		return &Problem{
+			Text: fmt.Sprintf("`%s' already exists", c.Name),
+			Hint: fmt.Sprintf("`warren down %s` takes it down", quote(c.Path)),
+		}
+	case f.LinkExists:
+		return &Problem{Text: fmt.Sprintf("`%s' already exists", c.Name), Hint: "another program's interface has this name"}
+	case f.SocketExists:
+		return &Problem{
+			Text: fmt.Sprintf("a daemon for `%s' already runs, with its interface in another network namespace", c.Name),
+			Hint: fmt.Sprintf("use another name, or give this namespace a /run/wireguard of its own (it is where %s.sock is)", c.Name),
+		}
+	}
+	return f.Obstacle
+}
+
+// checkRemove refuses to take down what is no tunnel of this namespace, and
+// what would not be taken down wholly.
+func checkRemove(c *Config, f Facts) error {
+	switch {
+	case !f.SocketExists:
+		return &Problem{Text: fmt.Sprintf("`%s' is not a WireGuard interface", c.Name)}
+	case !f.LinkExists:
+		return &Problem{
+			Text: fmt.Sprintf("the interface `%s' is in another network namespace", c.Name),
+			Hint: "take it down there: ip netns exec NAMESPACE warren down ...",
+		}
+	case f.Obstacle != nil:
+		return f.Obstacle
+	case c.routed() && f.FwMark != 0 && slices.ContainsFunc(f.AllowedIPs, func(p netip.Prefix) bool { return p.Bits() == 0 }):
+		// Only wg-quick brings up such a thing: with rules and a firewall table.
+		return &Problem{
+			Text: fmt.Sprintf("all traffic goes through `%s', by rules that are not removed yet", c.Name),
+			Hint: fmt.Sprintf("`wg-quick down %s` removes them", quote(c.Path)),
 		}
 	}
 	return nil

@@ -5,17 +5,17 @@ import "net/netip"
 // Facts are what a plan depends on besides the configuration. Each stage of Up
 // looks at its own; the others may be zero.
 type Facts struct {
-	// For Create.
+	// For Create and Remove.
 	LinkExists   bool  // an interface of this name is there
 	SocketExists bool  // a control socket of this name answers
-	Obstacle     error // why this process cannot make interfaces; nil: it can
+	Obstacle     error // why this process cannot make or remove interfaces; nil: it can
 
 	// For Open: the paths to the endpoints the device knows now, and the MTU
 	// on the way of the default route. 0: unknown.
 	Paths       []Path
 	DefaultPath int
 
-	// For Open and Route: what the device lets through now, in its order.
+	// For Open, Route and Remove: what the device lets through now, in its order.
 	AllowedIPs []netip.Prefix
 
 	// For Route: the destinations that the main table sends through the
@@ -24,6 +24,9 @@ type Facts struct {
 
 	// For Settle.
 	HasPrivateKey bool
+
+	// For Remove: the device marks its packets with this; 0: it does not.
+	FwMark uint32
 }
 
 // Path is the way of the outer packets to an endpoint.

@@ -3,7 +3,6 @@ package quick
 import (
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/warrenvpn/warren/conf"
@@ -22,28 +21,13 @@ func Parse(text, path, name string, o conf.Options) (*Config, error) {
 		return nil, err
 	}
 	c := &Config{Name: name, Path: path}
-	if c.Device, err = addition(wg); err != nil {
+	// What the file does not mention stays as hooks have set it.
+	if c.Device, err = wg.Add(o.Service); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.take(&f.Quick)
 	c.locate(text)
 	return c, nil
-}
-
-// addition is what `wg addconf` does with a file: what it does not mention
-// stays as it is.
-func addition(wg *conf.Config) (conf.Change, error) {
-	ch := conf.Change{PrivateKey: wg.PrivateKey, FwMark: wg.FwMark, Peers: wg.Peers}
-	if wg.ListenPort == "" {
-		return ch, nil
-	}
-	n, err := strconv.ParseUint(wg.ListenPort, 10, 16)
-	if err != nil {
-		return ch, fmt.Errorf("ListenPort: %q is not a port number", wg.ListenPort)
-	}
-	port := uint16(n)
-	ch.ListenPort = &port
-	return ch, nil
 }
 
 // take copies the values of wg-quick's own keys.

@@ -5,16 +5,17 @@ import (
 	"net/netip"
 )
 
-// Stage is a part of Up that is planned as a whole, with facts gathered after
+// Stage is a part of a plan that is made as a whole, with facts gathered after
 // the stages before it were carried out.
 type Stage uint8
 
-// The stages of Up.
+// The stages of Up, and Remove, which is all of Down.
 const (
 	Create Stage = iota + 1 // make and configure the interface
 	Open                    // give it addresses and bring it up
 	Route                   // send traffic to it, and say that it is up
 	Settle                  // look at what came of it
+	Remove
 )
 
 // Stages returns the stages of Up in their order.
@@ -37,9 +38,13 @@ func Up(c *Config, s Stage, f Facts) ([]Step, error) {
 	panic(fmt.Sprintf("quick: unknown stage %d", s))
 }
 
-// Down plans taking a tunnel down. There is no way back from its steps: a
-// failing PreDown leaves the tunnel up, a failing PostDown finds it gone.
-func Down(c *Config) []Step {
+// Down plans taking a tunnel down, with the facts for Remove. There is no way
+// back from its steps: a failing PreDown leaves the tunnel up, a failing
+// PostDown finds it gone.
+func Down(c *Config, f Facts) ([]Step, error) {
+	if err := checkRemove(c, f); err != nil {
+		return nil, err
+	}
 	var steps []Step
 	if c.SaveConfig.Value {
 		steps = append(steps, c.warning("SaveConfig", c.SaveConfig.Line,
@@ -47,27 +52,15 @@ func Down(c *Config) []Step {
 	}
 	steps = append(steps, c.hooks("PreDown", c.PreDown)...)
 	steps = append(steps, Step{Kind: DeleteLink})
-	return append(steps, c.hooks("PostDown", c.PostDown)...)
+	return append(steps, c.hooks("PostDown", c.PostDown)...), nil
 }
 
 func create(c *Config, f Facts) ([]Step, error) {
 	if err := check(c); err != nil {
 		return nil, err
 	}
-	switch {
-	case f.LinkExists:
-		p := &Problem{Text: fmt.Sprintf("`%s' already exists", c.Name), Hint: "another program's interface has this name"}
-		if f.SocketExists {
-			p.Hint = fmt.Sprintf("`warren down %s` takes it down", quote(c.Path))
-		}
-		return nil, p
-	case f.SocketExists:
-		return nil, &Problem{
-			Text: fmt.Sprintf("a daemon for `%s' already runs, with its interface in another network namespace", c.Name),
-			Hint: fmt.Sprintf("use another name, or give this namespace a /run/wireguard of its own (it is where %s.sock is)", c.Name),
-		}
-	case f.Obstacle != nil:
-		return nil, f.Obstacle
+	if err := checkCreate(c, f); err != nil {
+		return nil, err
 	}
 	steps := warnings(c)
 	steps = append(steps, Step{Kind: CreateLink})

@@ -33,6 +33,16 @@ func planUp(h *host, c *quick.Config) ([]quick.Step, error) {
 	return append(unknown, all...), nil
 }
 
+// planDown returns the steps that Down would take. Anybody may ask.
+func planDown(h *host, c *quick.Config) ([]quick.Step, error) {
+	facts, err := h.afterwards(c.Name)
+	if err != nil {
+		return nil, err
+	}
+	facts.Obstacle = nil
+	return quick.Down(c, facts)
+}
+
 // expectedEndpoints returns the addresses of the endpoints in the file, and
 // warnings about those that have none at present.
 func (h *host) expectedEndpoints(c *quick.Config) (to []netip.Addr, unknown []quick.Step) {

@@ -30,8 +30,11 @@ type host struct {
 
 // Facts gathers what planning a stage needs.
 func (h *host) Facts(_ context.Context, c *quick.Config, s quick.Stage) (quick.Facts, error) {
-	if s == quick.Create {
+	switch s {
+	case quick.Create:
 		return h.beforehand(c.Name)
+	case quick.Remove:
+		return h.afterwards(c.Name)
 	}
 	d, err := h.wg.Device(c.Name)
 	if err != nil {
@@ -48,15 +51,35 @@ func (h *host) Facts(_ context.Context, c *quick.Config, s quick.Stage) (quick.F
 			return f, err
 		}
 	}
-	for _, p := range d.Peers {
-		f.AllowedIPs = append(f.AllowedIPs, p.AllowedIPs...)
-	}
+	f.AllowedIPs = allowedIPs(d)
 	f.HasPrivateKey = !d.PrivateKey.IsZero()
 	return f, nil
 }
 
 // beforehand looks at a host on which nothing was done yet.
-func (h *host) beforehand(name string) (f quick.Facts, err error) {
+func (h *host) beforehand(name string) (quick.Facts, error) {
+	f, err := h.present(name)
+	f.Obstacle = h.net.Obstacle()
+	return f, err
+}
+
+// afterwards looks at a host with a tunnel.
+func (h *host) afterwards(name string) (quick.Facts, error) {
+	f, err := h.present(name)
+	f.Obstacle = h.net.Privileged()
+	if err != nil || !f.SocketExists || f.Obstacle != nil {
+		return f, err
+	}
+	// A device that does not answer can be removed nevertheless.
+	if d, err := h.wg.Device(name); err == nil {
+		f.FwMark = d.FwMark
+		f.AllowedIPs = allowedIPs(d)
+	}
+	return f, nil
+}
+
+// present finds out what there is of this name.
+func (h *host) present(name string) (f quick.Facts, err error) {
 	if f.LinkExists, err = h.net.LinkExists(name); err != nil {
 		return f, err
 	}
@@ -65,7 +88,6 @@ func (h *host) beforehand(name string) (f quick.Facts, err error) {
 		return f, fmt.Errorf("list WireGuard interfaces: %w", err)
 	}
 	f.SocketExists = slices.Contains(names, name)
-	f.Obstacle = h.net.Obstacle()
 	return f, nil
 }
 
@@ -87,6 +109,14 @@ func endpoints(d conf.Device) []netip.Addr {
 			seen[a] = true
 			all = append(all, a)
 		}
+	}
+	return all
+}
+
+func allowedIPs(d conf.Device) []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range d.Peers {
+		all = append(all, p.AllowedIPs...)
 	}
 	return all
 }
@@ -129,23 +159,6 @@ func (h *host) configure(c *quick.Config) error {
 		return unresolved(c, err)
 	}
 	return h.wg.Apply(c.Name, change)
-}
-
-// mayRemove refuses what is no tunnel of this namespace, before a hook runs.
-func (h *host) mayRemove(name string) error {
-	f, err := h.beforehand(name)
-	switch {
-	case err != nil:
-		return err
-	case !f.SocketExists:
-		return &quick.Problem{Text: fmt.Sprintf("`%s' is not a WireGuard interface", name)}
-	case !f.LinkExists:
-		return &quick.Problem{
-			Text: fmt.Sprintf("the interface `%s' is in another network namespace", name),
-			Hint: "take it down there: ip netns exec NAMESPACE warren down ...",
-		}
-	}
-	return h.net.Privileged()
 }
 
 // How long remove waits for the daemon to end, and how often it looks.

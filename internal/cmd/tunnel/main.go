@@ -72,27 +72,22 @@ type verb struct {
 	use, short, long string
 	// plan returns the steps that act would take.
 	plan func(*host, *quick.Config) ([]quick.Step, error)
-	act  func(context.Context, *host, *hostnet.Run) error
+	act  func(context.Context, *hostnet.Run) error
 }
 
 func upCommand() *cobra.Command {
 	return verb{
 		use: "up FILE|NAME", short: "bring up a tunnel from its configuration file", long: upHelp,
 		plan: planUp,
-		act:  func(ctx context.Context, _ *host, r *hostnet.Run) error { return r.Up(ctx) },
+		act:  func(ctx context.Context, r *hostnet.Run) error { return r.Up(ctx) },
 	}.command()
 }
 
 func downCommand() *cobra.Command {
 	return verb{
 		use: "down FILE|NAME", short: "take down a tunnel", long: downHelp,
-		plan: func(_ *host, c *quick.Config) ([]quick.Step, error) { return quick.Down(c), nil },
-		act: func(ctx context.Context, h *host, r *hostnet.Run) error {
-			if err := h.mayRemove(r.Config.Name); err != nil {
-				return err
-			}
-			return r.Down(ctx)
-		},
+		plan: planDown,
+		act:  func(ctx context.Context, r *hostnet.Run) error { return r.Down(ctx) },
 	}.command()
 }
 
@@ -106,7 +101,7 @@ func (v verb) command() *cobra.Command {
 				if dryRun {
 					return show(cmd.OutOrStdout(), v, h, c)
 				}
-				return v.act(cmd.Context(), h, &hostnet.Run{
+				return v.act(cmd.Context(), &hostnet.Run{
 					Config: c, Host: h,
 					Announce: func(s quick.Step) { announce(os.Stderr, c, s) },
 				})
