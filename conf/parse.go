@@ -197,9 +197,9 @@ func (p *parser) peerKey(c *PeerChange, name, v string) error {
 		return err
 	default: // AllowedIPs
 		a, err := ParseAllowedIPs(v)
+		p.warn(a.Warnings)
 		c.AllowedIPs = append(c.AllowedIPs, a.List...)
 		c.ReplaceAllowedIPs = !a.Incremental
-		p.warn(a.Warnings)
 		return err
 	}
 }

@@ -190,7 +190,8 @@ type AllowedIPs struct {
 }
 
 // ParseAllowedIPs reads a list separated by commas, without white space. The
-// empty text is the empty list.
+// empty text is the empty list. With an error come the warnings for what was
+// before it.
 func ParseAllowedIPs(s string) (AllowedIPs, error) {
 	var a AllowedIPs
 	if s == "" {
@@ -204,7 +205,7 @@ func ParseAllowedIPs(s string) (AllowedIPs, error) {
 		}
 		p, err := parsePrefix(text)
 		if err != nil {
-			return AllowedIPs{}, err
+			return AllowedIPs{Warnings: a.Warnings}, err
 		}
 		if p.Masked() != p {
 			a.Warnings = append(a.Warnings, "Warning: AllowedIP has nonzero host part: "+hostPart(text, p))

@@ -9,6 +9,9 @@ import (
 // bufferSize is the longest line, with its line feed, in bytes.
 const bufferSize = 64 << 10
 
+// smallBuffer is enough for the reply of a set.
+const smallBuffer = 512
+
 var errLineTooLong = errors.New("line is too long")
 
 // lineReader reads lines without allocating.

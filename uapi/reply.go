@@ -1,6 +1,7 @@
 package uapi
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net/netip"
@@ -42,30 +43,42 @@ func ReadDevice(r io.Reader) (conf.Device, error) {
 	return p.device, nil
 }
 
-// ReadReply reads the reply of a set and returns its error, if it reports one.
+// ReadReply reads the reply of a set and returns the error that it reports, or
+// syscall.EPROTO if it is cut off or malformed.
 func ReadReply(r io.Reader) error {
-	var text [64]byte
-	n := 0
-	for !bytes.Contains(text[:n], []byte("\n\n")) && n < len(text) {
-		m, err := r.Read(text[n:])
-		n += m
+	in := &lineReader{r: bufio.NewReaderSize(r, smallBuffer)}
+	errno, seen := 0, false
+	for {
+		line, err := in.nextExact()
 		if err != nil {
+			return syscall.EPROTO
+		}
+		if len(line) == 0 {
 			break
 		}
+		k, v, ok := bytes.Cut(line, []byte{'='})
+		if !ok {
+			return syscall.EPROTO
+		}
+		if string(k) != "errno" {
+			continue
+		}
+		digits, negative := bytes.CutPrefix(v, []byte{'-'})
+		n, ok := number(digits, 1<<31-1)
+		if !ok {
+			return syscall.EPROTO
+		}
+		if errno, seen = int(n), true; negative {
+			errno = -errno
+		}
 	}
-	v, ok := bytes.CutPrefix(text[:n], []byte("errno="))
-	if !ok {
+	switch {
+	case !seen:
 		return syscall.EPROTO
-	}
-	v, _, _ = bytes.Cut(v, []byte{'\n'})
-	errno, err := strconv.ParseInt(string(bytes.TrimSpace(v)), 10, 32)
-	if err != nil {
-		return syscall.EPROTO
-	}
-	if errno == 0 {
+	case errno == 0:
 		return nil
 	}
-	// A number without the sign is shown by wg(8) as an unknown error.
+	// Reported negative. Without the sign it is no error known to anybody.
 	return syscall.Errno(uintptr(-errno))
 }
 
