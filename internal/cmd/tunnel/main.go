@@ -55,6 +55,9 @@ and on Ctrl-C, everything done before is undone.
 Every step is printed as the command that would do it by hand. Hooks (PreUp,
 PostUp) are run by bash, with %i replaced by the name of the interface.
 
+Not supported yet, and said so when a file asks for it: DNS, SaveConfig, routes
+in a Table of their own, and a default route (an AllowedIPs of length 0).
+
 Environment:
   ` + programEnv + `
                         program that makes the interface, called with its
@@ -77,7 +80,7 @@ type verb struct {
 
 func upCommand() *cobra.Command {
 	return verb{
-		use: "up FILE|NAME", short: "bring up a tunnel from its configuration file", long: upHelp,
+		use: "up [--dry-run] FILE|NAME", short: "bring up a tunnel from its configuration file", long: upHelp,
 		plan: planUp,
 		act:  func(ctx context.Context, r *hostnet.Run) error { return r.Up(ctx) },
 	}.command()
@@ -85,7 +88,7 @@ func upCommand() *cobra.Command {
 
 func downCommand() *cobra.Command {
 	return verb{
-		use: "down FILE|NAME", short: "take down a tunnel", long: downHelp,
+		use: "down [--dry-run] FILE|NAME", short: "take down a tunnel", long: downHelp,
 		plan: planDown,
 		act:  func(ctx context.Context, r *hostnet.Run) error { return r.Down(ctx) },
 	}.command()
@@ -108,6 +111,9 @@ func (v verb) command() *cobra.Command {
 			})
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &quick.Problem{Text: err.Error(), Hint: "`" + cmd.CommandPath() + " --help` says what there is", Err: err}
+	})
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the steps and change nothing")
 	cmd.Flags().BoolP("help", "h", false, "print this text")
 	return cmd
