@@ -53,8 +53,7 @@
 // # Where the kernel is not followed
 //
 // Where the whitepaper leaves room, this is the Linux implementation ([K]), with
-// these exceptions, each of which only adds a retry that the kernel leaves to the
-// next packet:
+// these exceptions. None is visible to a peer but by its time.
 //
 //   - A request that is refused because a handshake message went out less than
 //     RekeyTimeout ago is made again when that time is over, if there is still no

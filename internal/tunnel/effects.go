@@ -5,7 +5,7 @@ import (
 )
 
 // Effect is one thing the caller must do. Effects are performed in the order in
-// which they were appended, before the next input of the same peer.
+// which they were appended.
 type Effect struct {
 	Kind    Kind
 	Session *Session        // Admit, Install, Retire, SendKeepalive
