@@ -46,6 +46,7 @@ func static(r *runner) {
 	for _, dir := range []string{"tools", "interop", "bench"} {
 		if _, err := os.Stat(dir + "/go.mod"); err == nil {
 			r.check("go vet in "+dir, false, nil, "go", "-C", dir, "vet", "-tags=e2e", "./...")
+			r.check("staticcheck in "+dir, false, nil, "go", "-C", dir, "tool", "-modfile=../tools/go.mod", "staticcheck", "-tags=e2e", "./...")
 		}
 	}
 	r.goTest("tools", nil, "tools", "./...")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,7 +31,7 @@ type runner struct {
 // command prepares a command whose children die with it when the run is
 // interrupted: it gets SIGINT first, so that tests can clean up.
 func (r *runner) command(env []string, dir, name string, args ...string) *exec.Cmd {
-	fmt.Fprintf(r.log, "\n$ %s %s %s\n", strings.Join(env, " "), name, strings.Join(args, " "))
+	fmt.Fprintf(r.log, "\n$ %s\n", narrow(strings.Join(slices.Concat(env, []string{name}, args), " ")))
 	c := exec.CommandContext(r.ctx, name, args...)
 	c.Dir = dir
 	c.Env = append(os.Environ(), env...)
@@ -68,21 +69,15 @@ func (r *runner) fail(title, output string) {
 		lines = append([]string{fmt.Sprintf("(%d more lines above)", n)}, lines[n:]...)
 	}
 	for i, l := range lines {
-		if len(l) > shownWidth {
-			lines[i] = fmt.Sprintf("%s... (%d more characters)", l[:shownWidth], len(l)-shownWidth)
-		}
+		lines[i] = narrow(l)
 	}
 	r.failures = append(r.failures, fmt.Sprintf("  FAILED %s\n    | %s\n", title, strings.Join(lines, "\n    | ")))
 }
 
-// output runs a command for its standard output.
-func (r *runner) output(dir, name string, args ...string) (string, error) {
-	var errs bytes.Buffer
-	c := r.command(nil, dir, name, args...)
-	c.Stderr = &errs
-	out, err := c.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, errs.String())
+// narrow cuts a line that is too long to read.
+func narrow(l string) string {
+	if len(l) <= shownWidth {
+		return l
 	}
-	return string(out), nil
+	return fmt.Sprintf("%s... (%d more characters)", l[:shownWidth], len(l)-shownWidth)
 }
