@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"math"
 	"bytes"
 	"errors"
 	"fmt"
@@ -196,7 +197,7 @@ func (t *text) quick(q *Quick) {
 		t.checked("DNS", s, readsBack(s, func(b *Quick) bool { return slices.Equal(b.Search, []string{s}) && len(b.DNS) == 0 }))
 	}
 	if q.MTU != 0 {
-		t.checked("MTU", strconv.Itoa(q.MTU), q.MTU > 0 && q.MTU < 1<<31)
+		t.checked("MTU", strconv.Itoa(q.MTU), q.MTU > 0 && q.MTU <= math.MaxInt32)
 	}
 	if q.Table != "" {
 		t.checked("Table", q.Table, trim(q.Table) == q.Table && !strings.ContainsAny(q.Table, "#\n\x00"))

@@ -228,7 +228,10 @@ func (in *inbound) deliver(p *peer, plain []byte, tos byte) bool {
 		in.l.drops.add(DropCongestion, 1)
 		return false
 	}
-	in.joiner.Add(pkt)
+	if !in.joiner.Add(pkt) { // full
+		in.flush()
+		in.joiner.Add(pkt)
+	}
 	return true
 }
 

@@ -111,39 +111,30 @@ func (o *outbound) handle(batch []packet.Super) {
 			o.unreachable(now, s.Bytes())
 			continue
 		}
-		if h.Dst == ep.Remote.Addr() && isOwnDatagram(&h, s.Bytes(), ep.Remote.Port(), port.Number()) {
-			o.l.drops.add(DropLoop, 1)
-			continue
+		var hops uint8
+		if h.Protocol == ippkt.ProtoUDP {
+			if hops, ok = nestedHops(&h, s.Bytes()); !ok || isOwnDatagram(&h, s.Bytes(), ep.Remote, port.Number()) {
+				o.l.drops.add(DropLoop, 1)
+				continue
+			}
 		}
 		if err := o.cut.Reset(s.Bytes()[:h.Length], s.Offload, offload.Messages(mtu)); err != nil {
 			o.l.drops.add(DropMalformed, 1)
 			continue
 		}
-		o.send(now, port, p, ep, ippkt.EncapsulateTOS(h.TOS))
+		o.send(now, port, p, packet.Run{To: *ep, TOS: ippkt.EncapsulateTOS(h.TOS), HopLimit: hops})
 	}
 	o.flush(port)
-}
-
-// isOwnDatagram reports whether a packet that came out of the TUN is one of our
-// own messages to the peer it would be sent to: the route to the endpoint
-// leads into the tunnel. An onion, where the endpoint lies behind another peer,
-// is no such packet.
-func isOwnDatagram(h *ippkt.Header, pkt []byte, to, from uint16) bool {
-	if h.Protocol != ippkt.ProtoUDP || h.Fragment || len(pkt) < h.Transport+4 {
-		return false
-	}
-	u := pkt[h.Transport:]
-	return uint16(u[0])<<8|uint16(u[1]) == from && uint16(u[2])<<8|uint16(u[3]) == to
 }
 
 // send cuts the packet into messages behind what the arena holds and seals
 // them, or stages them if there is no session.
 //
 // hot path
-func (o *outbound) send(now mono.Time, port *openPort, p *peer, ep *packet.Endpoint, tos byte) {
+func (o *outbound) send(now mono.Time, port *openPort, p *peer, how packet.Run) {
 	for !o.cut.Done() {
 		size, n, total := o.cut.Next(o.arena[o.used:])
-		msgs := o.arena[o.used : o.used+total]
+		how.Buf, how.Segment = o.arena[o.used:o.used+total], size
 		session := p.session.Load()
 		var first uint64
 		var ok, due bool
@@ -151,9 +142,9 @@ func (o *outbound) send(now mono.Time, port *openPort, p *peer, ep *packet.Endpo
 			first, ok, due = session.Reserve(now, n)
 		}
 		if ok {
-			o.sealRun(p, session, first, msgs, size, *ep, tos)
+			o.sealRun(p, session, first, how)
 		} else {
-			o.stage(now, p, ep, msgs, size, tos)
+			o.stage(now, p, how)
 		}
 		if due {
 			o.d.signals.post(p, rekeyDue)
@@ -167,37 +158,40 @@ func (o *outbound) send(now mono.Time, port *openPort, p *peer, ep *packet.Endpo
 	}
 }
 
-// sealRun seals messages that lie at the end of the arena and adds them to the
-// runs, to the last of them where size and destination allow.
+// sealRun seals the messages of r, which lie at the end of the arena, and adds
+// them to the runs: to the last of them where size and destination allow.
 //
 // hot path
-func (o *outbound) sealRun(p *peer, session *tunnel.Session, first uint64, msgs []byte, size int, ep packet.Endpoint, tos byte) {
-	for off := 0; off < len(msgs); off += size {
-		session.Seal(msgs[off:min(off+size, len(msgs))], first)
+func (o *outbound) sealRun(p *peer, session *tunnel.Session, first uint64, r packet.Run) {
+	size, total := r.Segment, len(r.Buf)
+	for off := 0; off < total; off += size {
+		session.Seal(r.Buf[off:min(off+size, total)], first)
 		first++
 	}
 	start := o.used
-	o.used += len(msgs)
+	o.used += total
 	if k := len(o.runs) - 1; k >= 0 && o.peers[k] == p {
-		if r := &o.runs[k]; len(r.Buf)%r.Segment == 0 && r.TOS == tos && r.To == ep &&
-			(size == r.Segment || size < r.Segment && size == len(msgs)) {
-			r.Buf = o.arena[start-len(r.Buf) : o.used]
+		if last := &o.runs[k]; len(last.Buf)%last.Segment == 0 && (size == last.Segment || size < last.Segment && size == total) &&
+			last.TOS == r.TOS && last.HopLimit == r.HopLimit && last.To == r.To {
+			last.Buf = o.arena[start-len(last.Buf) : o.used]
 			return
 		}
 	}
-	o.runs = append(o.runs, packet.Run{Buf: o.arena[start:o.used], Segment: size, To: ep, TOS: tos})
+	o.runs = append(o.runs, r)
 	o.peers = append(o.peers, p)
 }
 
 // stage keeps packets of a peer without a session, laid out as messages but not
 // sealed. If a session appears meanwhile the rest is sealed with it.
-func (o *outbound) stage(now mono.Time, p *peer, ep *packet.Endpoint, msgs []byte, size int, tos byte) {
-	for off := 0; off < len(msgs); off += size {
-		m := msgs[off:min(off+size, len(msgs))]
-		staged, dropped := p.staged.Push(m[wire.TransportHeaderSize:len(m)-wire.TagSize], tos, &p.session)
+func (o *outbound) stage(now mono.Time, p *peer, r packet.Run) {
+	size, total := r.Segment, len(r.Buf)
+	for off := 0; off < total; off += size {
+		m := r.Buf[off:min(off+size, total)]
+		staged, dropped := p.staged.Push(m[wire.TransportHeaderSize:len(m)-wire.TagSize], r.TOS, &p.session)
 		o.l.drops.add(DropStageFull, dropped)
 		if !staged {
-			o.sealLate(now, p, ep, msgs[off:], size, tos)
+			r.Buf = r.Buf[off:]
+			o.sealLate(now, p, r)
 			return
 		}
 	}
@@ -206,8 +200,8 @@ func (o *outbound) stage(now mono.Time, p *peer, ep *packet.Endpoint, msgs []byt
 
 // sealLate seals messages with a session that was published after the lane had
 // looked for one. It was published because nothing was staged any more.
-func (o *outbound) sealLate(now mono.Time, p *peer, ep *packet.Endpoint, msgs []byte, size int, tos byte) {
-	session, n := p.session.Load(), (len(msgs)+size-1)/size
+func (o *outbound) sealLate(now mono.Time, p *peer, r packet.Run) {
+	session, n := p.session.Load(), (len(r.Buf)+r.Segment-1)/r.Segment
 	if session == nil {
 		o.l.drops.add(DropStageFull, n)
 		return
@@ -217,8 +211,8 @@ func (o *outbound) sealLate(now mono.Time, p *peer, ep *packet.Endpoint, msgs []
 		o.l.drops.add(DropStageFull, n)
 		return
 	}
-	copy(o.arena[o.used:], msgs)
-	o.sealRun(p, session, first, o.arena[o.used:o.used+len(msgs)], size, *ep, tos)
+	r.Buf = o.arena[o.used : o.used+copy(o.arena[o.used:], r.Buf)]
+	o.sealRun(p, session, first, r)
 	if p.activity.DataSent(now) {
 		o.d.signals.post(p, activityWake)
 	}

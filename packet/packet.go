@@ -53,6 +53,8 @@ type Run struct {
 	Segment int
 	To      Endpoint
 	TOS     byte
+	// HopLimit is the outer TTL or hop limit; 0 leaves the system's default.
+	HopLimit uint8
 }
 
 // Kind says how an oversized IP packet is to be cut, or was joined.

@@ -21,8 +21,8 @@ const headerLen = (unix.SizeofCmsghdr + word - 1) &^ (word - 1)
 // room for one item that nobody asked for.
 const receiveControlLen = 128
 
-// sendControlLen holds packet info, traffic class and segment size.
-const sendControlLen = 96
+// sendControlLen holds packet info, traffic class, hop limit and segment size.
+const sendControlLen = 128
 
 // received is what ancillary data say of a received datagram.
 type received struct {
@@ -117,6 +117,17 @@ func appendTOS(b []byte, is6 bool, tos byte) []byte {
 	}
 	b, data := appendItem(b, level, kind, 4)
 	binary.NativeEndian.PutUint32(data, uint32(tos))
+	return b
+}
+
+// appendHopLimit sets the TTL or hop limit.
+func appendHopLimit(b []byte, is6 bool, hops uint8) []byte {
+	level, kind := int32(unix.IPPROTO_IP), int32(unix.IP_TTL)
+	if is6 {
+		level, kind = unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT
+	}
+	b, data := appendItem(b, level, kind, 4)
+	binary.NativeEndian.PutUint32(data, uint32(hops))
 	return b
 }
 

@@ -29,7 +29,8 @@ type piece struct {
 	segment int // 0: one datagram
 	to      *packet.Endpoint
 	tos     byte
-	source  bool // ask for to.Local
+	hops    uint8 // 0: the default
+	source  bool  // ask for to.Local
 }
 
 // outbox is the memory of one Send. The headers of a slot point into the other
@@ -113,7 +114,7 @@ func (o *outbox) run(r *packet.Run) {
 		if n > size {
 			segment = size
 		}
-		o.add(piece{buf: rest[:n], segment: segment, to: to, tos: r.TOS, source: source})
+		o.add(piece{buf: rest[:n], segment: segment, to: to, tos: r.TOS, hops: r.HopLimit, source: source})
 		rest = rest[n:]
 	}
 }
@@ -147,6 +148,9 @@ func (o *outbox) fill(i int, q piece) {
 	}
 	if q.tos != 0 {
 		control = appendTOS(control, o.f.is6, q.tos)
+	}
+	if q.hops != 0 {
+		control = appendHopLimit(control, o.f.is6, q.hops)
 	}
 	if q.segment != 0 {
 		control = appendSegment(control, q.segment)
