@@ -1,11 +1,11 @@
 package conf
 
 import (
-	"math"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
