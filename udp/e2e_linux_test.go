@@ -35,6 +35,8 @@ func newHost(t *testing.T) *host {
 		h.fd, _ = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	})
 	t.Cleanup(func() { _ = unix.Close(h.fd) })
+	// Link-local addresses are there at once; neighbour discovery needs them.
+	h.sysctl("net.ipv6.conf.default.accept_dad", "0")
 	h.ip("link set lo up")
 	return h
 }

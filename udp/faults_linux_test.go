@@ -115,7 +115,7 @@ func TestSegmentedSendFailsWithAnyError(t *testing.T) {
 			var got []string
 			for _, r := range runs {
 				for range split(r.Buf, r.Segment) {
-					got = append(got, (<-b.arrived).msg)
+					got = append(got, b.take(t).msg)
 				}
 			}
 			checkAllOnce(t, got, runs)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/warrenvpn/warren/packet"
 )
@@ -119,12 +120,24 @@ func dataRun(to packet.Endpoint, n, size int) packet.Run {
 	return r
 }
 
+// take waits for the next message: lost ones fail the test instead of hanging it.
+func (tp *testPort) take(t testing.TB) arrival {
+	t.Helper()
+	select {
+	case a := <-tp.arrived:
+		return a
+	case <-time.After(20 * time.Second):
+		t.Fatal("a message did not arrive")
+		return arrival{}
+	}
+}
+
 // expectRun takes the messages of r from the port, in order and each once.
 func (tp *testPort) expectRun(t testing.TB, r packet.Run) []arrival {
 	t.Helper()
 	var all []arrival
 	for i, want := range split(r.Buf, r.Segment) {
-		got := <-tp.arrived
+		got := tp.take(t)
 		if got.msg != string(want) {
 			t.Fatalf("message %d: got %d bytes beginning % x, want %d beginning % x",
 				i, len(got.msg), got.msg[:min(16, len(got.msg))], len(want), want[:min(16, len(want))])

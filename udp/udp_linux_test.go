@@ -182,7 +182,7 @@ func TestSteering(t *testing.T) { // joint 9
 			if err := a.Send([]packet.Run{{Buf: msg, Segment: len(msg), To: b.at(home)}}); err != nil {
 				t.Fatal(err)
 			}
-			return <-b.arrived
+			return b.take(t)
 		}
 		lanes := make(map[int]int)
 		for index := range uint32(6) {
