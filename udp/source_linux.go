@@ -122,8 +122,10 @@ func (s *sources) ask(slot *atomic.Pointer[sourceAnswer], last *sourceAnswer, e 
 		next.via = last.via
 	}
 	if via, ok := s.routes.via(next.remote, next.local); ok {
-		// Another interface is right too if the address has moved there.
-		next.usable = !known || via == next.via || s.routes.isOn(next.local, via)
+		// Where nothing was sent from it yet, it is right for as long as nothing
+		// has changed since it was learnt. Another interface is right too if
+		// the address is there.
+		next.usable = known && via == next.via || !known && e.Epoch == epoch || s.routes.isOn(next.local, via)
 		if next.usable {
 			next.via = via
 		}
