@@ -173,8 +173,11 @@ func ParseEndpoint(s string) (Endpoint, error) {
 		pe.Tool = noService + ": `" + s + "'"
 		return Endpoint{}, pe
 	}
-	if e.Host == "" {
-		return fail(strconv.Quote(s)+" has no host: want HOST:PORT", "Name or service not known: `"+s+"'", "")
+	switch unknown := "Name or service not known: `" + s + "'"; {
+	case e.Host == "":
+		return fail(strconv.Quote(s)+" has no host: want HOST:PORT", unknown, "")
+	case strings.ContainsAny(e.Host, "[]"):
+		return fail(strconv.Quote(s)+" has brackets inside the host", unknown, "")
 	}
 	return e, nil
 }
