@@ -175,7 +175,7 @@ func TestSourceAddressGoes(t *testing.T) { // K24, K25
 			if got := exchange(t, a, peer, b).Remote.Addr(); got != netip.MustParseAddr(c.next) {
 				t.Errorf("after %s went, packets come from %v, want %v", c.mine, got, c.next)
 			}
-			if a.plain.has(peer.Remote) {
+			if a.plain.has(peer.Remote, 500) {
 				t.Error("the missing source was taken for a failure of segmentation")
 			}
 		}

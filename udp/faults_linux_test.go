@@ -34,10 +34,6 @@ func faulty(f func(msgs []message) (int, unix.Errno)) *calls {
 // isSegmented looks for the item that asks for segments.
 func isSegmented(m *message) bool { return hasItem(m, unix.IPPROTO_UDP, unix.UDP_SEGMENT) }
 
-func hasSource(m *message) bool {
-	return hasItem(m, unix.IPPROTO_IP, unix.IP_PKTINFO) || hasItem(m, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO)
-}
-
 func hasItem(m *message, level, kind int32) bool {
 	found := false
 	for _, i := range items(control(m)) {
@@ -124,7 +120,7 @@ func TestSegmentedSendFailsWithAnyError(t *testing.T) {
 		if n := failed.Load(); n > 4 {
 			t.Errorf("%v: %d failing calls, want no more after the first round", errno, n)
 		}
-		if !a.plain.has(to.Remote) || !a.plain.has(b.at(home6).Remote) {
+		if !a.plain.has(to.Remote, 1000) || !a.plain.has(b.at(home6).Remote, 1000) {
 			t.Errorf("%v: not remembered", errno)
 		}
 	}
@@ -153,36 +149,50 @@ func checkAllOnce(t *testing.T, got []string, runs []packet.Run) {
 func TestPlainTableIsBoundedAndExpires(t *testing.T) {
 	var table plainTable
 	to := netip.AddrPortFrom(home4, 1)
-	table.learn(to)
+	table.learn(to, 1452)
 	for span := leastSpan; ; span *= 2 {
 		n := 0
-		for table.has(to) {
+		for table.has(to, 1452) {
 			n++
 		}
 		if n != span {
 			t.Fatalf("%d runs went singly, want %d", n, span)
 		}
-		if table.has(netip.AddrPortFrom(home4, 2)) {
+		if table.has(netip.AddrPortFrom(home4, 2), 1452) {
 			t.Fatal("another endpoint pays too")
 		}
 		if span == mostSpan {
 			break
 		}
-		table.learn(to)
-		table.learn(to) // found out twice at the same time: one failure
+		table.learn(to, 1452)
+		table.learn(to, 1452) // found out twice at the same time: one failure
 	}
-	table.learn(to)
+	table.learn(to, 1452)
+	if table.has(to, 1451) {
+		t.Error("smaller messages pay for larger ones")
+	}
+	table.learn(to, 1000)
+	if !table.has(to, 1000) || !table.has(to, 1452) || table.has(to, 999) {
+		t.Error("a smaller size that failed is not what counts now")
+	}
+	table.forget()
+	table.learn(to, 1452)
+	for span := leastSpan; span <= mostSpan; span *= 2 {
+		for table.has(to, 1452) {
+		}
+		table.learn(to, 1452)
+	}
 	if n := (*table.entries.Load())[to].span; n != mostSpan {
 		t.Errorf("span = %d, want at most %d", n, mostSpan)
 	}
 	for i := range 10 * maxPlain {
-		table.learn(netip.AddrPortFrom(home6, uint16(i)))
+		table.learn(netip.AddrPortFrom(home6, uint16(i)), 1)
 		if n := len(*table.entries.Load()); n > maxPlain {
 			t.Fatalf("%d entries, want at most %d", n, maxPlain)
 		}
 	}
 	table.forget()
-	if table.has(netip.AddrPortFrom(home6, 10*maxPlain-1)) {
+	if table.has(netip.AddrPortFrom(home6, 10*maxPlain-1), 1) {
 		t.Error("remembered after forget")
 	}
 }
@@ -230,7 +240,7 @@ func TestFullBuffers(t *testing.T) {
 		}
 		b.expectRun(t, run)
 		b.expectNothing(t)
-		if a.plain.has(run.To.Remote) {
+		if a.plain.has(run.To.Remote, 1000) {
 			t.Errorf("%v: taken for a failure of segmentation", errno)
 		}
 	}
@@ -261,7 +271,7 @@ func TestErrorsOfOneFamily(t *testing.T) {
 			}
 			b.expectRun(t, good)
 		}
-		if a.plain.has(b.at(home6).Remote) {
+		if a.plain.has(b.at(home6).Remote, 1000) {
 			t.Errorf("%v: segmentation was given up though single sends failed too", errno)
 		}
 		broken.Store(false)

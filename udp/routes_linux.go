@@ -17,7 +17,7 @@ type routes struct {
 	events  int    // descriptor of what is reported: the follower's
 	self    uint32 // its netlink address
 	queries int    // descriptor for via
-	mark    atomic.Uint32
+	mark    *atomic.Uint32
 
 	// For via, whose caller has a lock.
 	scratch []byte
@@ -50,7 +50,7 @@ const routeGroups = 1<<(unix.RTNLGRP_LINK-1) |
 // at the rest: the first one counts at once.
 var settle = unix.Timespec{Nsec: 10e6}
 
-func openRoutes(sys *calls, mark uint32) (*routes, error) {
+func openRoutes(sys *calls, mark *atomic.Uint32) (*routes, error) {
 	events, err := sys.openFlow()
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -65,8 +65,7 @@ func openRoutes(sys *calls, mark uint32) (*routes, error) {
 		_ = unix.Close(events)
 		return nil, os.NewSyscallError("socket", err)
 	}
-	r := &routes{events: events, self: self, queries: queries, scratch: make([]byte, 4096)}
-	r.mark.Store(mark)
+	r := &routes{events: events, self: self, queries: queries, mark: mark, scratch: make([]byte, 4096)}
 	r.restart()
 	return r, nil
 }

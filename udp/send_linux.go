@@ -100,7 +100,7 @@ func (o *outbox) run(r *packet.Run) {
 		size = min(size, r.Segment)
 	}
 	perSend := 1
-	if size < len(r.Buf) && o.p.segment && !o.p.plain.has(to.Remote) {
+	if size < len(r.Buf) && o.p.segment && !o.p.plain.has(to.Remote, size) {
 		limit := maxBytes4
 		if f.is6 {
 			limit = maxBytes6
@@ -231,7 +231,7 @@ func (o *outbox) single(i int, q piece, errno unix.Errno) {
 		}
 	}
 	if sent && !isBusy(errno) {
-		o.p.plain.learn(q.to.Remote)
+		o.p.plain.learn(q.to.Remote, q.segment)
 	}
 }
 

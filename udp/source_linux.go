@@ -53,9 +53,9 @@ func (a *sourceAnswer) isAbout(e *packet.Endpoint) bool {
 }
 
 // start begins to follow the routing of the host, if that can be done.
-func (s *sources) start(p *port, mark uint32) {
+func (s *sources) start(p *port) {
 	s.epoch.Store(1)
-	r, err := openRoutes(p.sys, mark)
+	r, err := openRoutes(p.sys, &p.mark)
 	if err != nil {
 		return
 	}
@@ -73,13 +73,6 @@ func (s *sources) close() {
 
 // advance begins a new epoch.
 func (s *sources) advance() { s.epoch.Add(1) }
-
-func (s *sources) setMark(mark uint32) {
-	if s.routes != nil {
-		s.routes.mark.Store(mark)
-	}
-	s.advance()
-}
 
 // usable reports whether e.Local, which is valid, is to be the source.
 //

@@ -21,7 +21,7 @@ const (
 
 // port is a Port on Linux.
 //
-// Everything but users, mark and what is atomic or has its own lock is set
+// Everything but users and what is atomic or has its own lock is set
 // before the port is shared. The descriptors stay open for as long as somebody
 // is inside (enter, leave), so that none is used after it was closed.
 type port struct {
@@ -32,6 +32,7 @@ type port struct {
 	wake      int // eventfd, readable for ever once the port is closing
 	segment   bool
 	zones     zones
+	mark      atomic.Uint32
 	plain     plainTable
 	sources   sources
 
@@ -118,7 +119,8 @@ func (n *Network) openBoth(sys *calls, number uint16, mark uint32) (*port, error
 		}
 	}
 	p.segment = !n.NoSegment && p.canSegment()
-	p.sources.start(p, mark)
+	p.mark.Store(mark)
+	p.sources.start(p)
 	return p, nil
 }
 
@@ -279,6 +281,9 @@ func (p *port) SetMark(mark uint32) error {
 		return errClosed
 	}
 	defer p.leave()
+	if p.mark.Load() == mark {
+		return nil // also for those who may not set marks and use none
+	}
 	for _, f := range p.families {
 		if f == nil {
 			continue
@@ -289,7 +294,8 @@ func (p *port) SetMark(mark uint32) error {
 			}
 		}
 	}
-	p.sources.setMark(mark)
+	p.mark.Store(mark)
+	p.sources.advance()
 	return nil
 }
 
