@@ -60,13 +60,15 @@ type modelMessage struct {
 }
 
 const (
-	mRekeyTimeout  = 5 * time.Second
-	mKeepalive     = 10 * time.Second
-	mRekeyAfter    = 120 * time.Second
-	mReject        = 180 * time.Second
-	mZero          = 540 * time.Second
-	mRekeyMessages = 1 << 60
-	mRetries       = 18
+	mRekeyTimeout = 5 * time.Second
+	mKeepalive    = 10 * time.Second
+	mRekeyAfter   = 120 * time.Second
+	mReject       = 180 * time.Second
+	mZero         = 540 * time.Second
+	mRetries      = 18
+
+	mRekeyMessages  uint64 = 1 << 60
+	mRejectMessages uint64 = 1<<64 - 1 - 8128 - 1
 )
 
 func (m *model) say(format string, args ...any) { m.out = append(m.out, fmt.Sprintf(format, args...)) }
@@ -93,7 +95,7 @@ func (m *model) due() mono.Time {
 
 func (m *model) usable(now mono.Time) bool {
 	s := m.current
-	return s != nil && !s.dead && now < s.created.Add(mReject)
+	return s != nil && !s.dead && now < s.created.Add(mReject) && s.sent < mRejectMessages
 }
 
 // What lanes report.
