@@ -28,6 +28,7 @@ import (
 // implementation is a daemon as it is started for an interface.
 type implementation struct {
 	name string
+	ours bool
 	argv []string // the interface's name follows
 	env  []string
 	// background: the command returns when the daemon runs.
@@ -35,7 +36,7 @@ type implementation struct {
 }
 
 func warrenDaemon() implementation {
-	return implementation{name: "warren", argv: []string{binaries.warren, "device"}, background: true}
+	return implementation{name: "warren", ours: true, argv: []string{binaries.warren, "device"}, background: true}
 }
 
 func referenceDaemon() implementation {
@@ -44,7 +45,10 @@ func referenceDaemon() implementation {
 
 // plain returns a daemon without offloads, of either implementation.
 func plain(whose string) implementation {
-	return implementation{name: whose + "-plain", argv: []string{os.Args[0]}, env: []string{envPlain + "=" + whose}}
+	return implementation{
+		name: whose + "-plain", ours: whose == "ours",
+		argv: []string{os.Args[0]}, env: []string{envPlain + "=" + whose},
+	}
 }
 
 // station is a host with a tunnel interface.
@@ -178,12 +182,15 @@ func (s *station) eventually(what string, f func() error) {
 }
 
 // amount is how many bytes a long transfer has. `make interop` sets
-// INTEROP_ALL.
-func amount() int64 {
-	if os.Getenv("INTEROP_ALL") != "" {
+// INTEROP_ALL; then a gigabyte goes between two daemons of ours.
+func amount(a, b implementation) int64 {
+	switch {
+	case os.Getenv("INTEROP_ALL") == "":
+		return 32 << 20
+	case a.ours && b.ours:
 		return 1 << 30
 	}
-	return 32 << 20
+	return 256 << 20
 }
 
 // copyTo sends bytes to o over TCP and compares what arrives with what was sent.
@@ -257,10 +264,10 @@ func TestStreams(t *testing.T) {
 		for i, mtu := range []int{1280, 1420, 8920} {
 			t.Run(fmt.Sprintf("%s/%s/%d", p.a.name, p.b.name, mtu), func(t *testing.T) {
 				a, b := newPair(t, p.a, p.b, mtu, i%2 == 1)
-				if err := a.copyTo(b, b.inner[0], amount()); err != nil {
+				if err := a.copyTo(b, b.inner[0], amount(p.a, p.b)); err != nil {
 					t.Errorf("a to b, IPv4: %v", err)
 				}
-				if err := b.copyTo(a, a.inner[1], amount()/8); err != nil {
+				if err := b.copyTo(a, a.inner[1], amount(p.a, p.b)/8); err != nil {
 					t.Errorf("b to a, IPv6: %v", err)
 				}
 				if t.Failed() {

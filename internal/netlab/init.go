@@ -152,9 +152,10 @@ func mountFile(path, text string) error {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Commonly /etc/resolv.conf is a link into /run, now empty.
-		if target, err = danglingTarget(path); err != nil {
-			return err
-		}
+		target, err = danglingTarget(path)
+	}
+	if errors.Is(err, fs.ErrNotExist) && path != hostsFile {
+		return nil // a machine without this file: no program here needs it
 	}
 	if err != nil {
 		return err
@@ -167,7 +168,7 @@ func mountFile(path, text string) error {
 func danglingTarget(path string) (string, error) {
 	link, err := os.Readlink(path)
 	if err != nil {
-		return "", err
+		return "", err // there is no such file at all
 	}
 	if !filepath.IsAbs(link) {
 		link = filepath.Join(filepath.Dir(path), link)
