@@ -37,6 +37,7 @@ func TestSentControlIsWhatTheKernelReads(t *testing.T) { // B13, on 32 and 64 bi
 	b := make([]byte, 0, sendControlLen)
 	b = appendSource(b, four)
 	b = appendTOS(b, false, 0x88)
+	b = appendHopLimit(b, false, 7)
 	b = appendSegment(b, 1452)
 	check := func(want ...item) {
 		t.Helper()
@@ -54,13 +55,16 @@ func TestSentControlIsWhatTheKernelReads(t *testing.T) { // B13, on 32 and 64 bi
 	native16 := func(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
 	check(item{unix.IPPROTO_IP, unix.IP_PKTINFO, append([]byte{0, 0, 0, 0, 192, 0, 2, 1}, 0, 0, 0, 0)},
 		item{unix.IPPROTO_IP, unix.IP_TOS, native32(0x88)},
+		item{unix.IPPROTO_IP, unix.IP_TTL, native32(7)},
 		item{unix.IPPROTO_UDP, unix.UDP_SEGMENT, native16(1452)})
 	b = appendSource(b[:0], six)
 	b = appendTOS(b, true, 3)
+	b = appendHopLimit(b, true, 255)
 	b = appendSegment(b, 40000)
 	address := six.As16()
 	check(item{unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, append(address[:], 0, 0, 0, 0)},
 		item{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, native32(3)},
+		item{unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, native32(255)},
 		item{unix.IPPROTO_UDP, unix.UDP_SEGMENT, native16(40000)})
 }
 

@@ -271,6 +271,32 @@ func TestBetterRouteAppears(t *testing.T) { // K28
 	}
 }
 
+// A source that was learnt, but not sent from before the routes changed: it is
+// not trusted until the peer is heard there again.
+func TestUnusedSourceAndAChange(t *testing.T) { // K27
+	h1, h2 := twoLinks(t)
+	h1.ip(`link add dummy type veth peer name dummy-end
+		addr add 10.50.0.1/24 dev dummy
+		link set dummy up
+		link set dummy-end up`)
+	h2.ip("route add 10.50.0.0/24 via 10.0.1.1")
+	a, b := h1.open(Network{}, &kernel), h2.open(Network{}, &kernel)
+	mine := netip.MustParseAddr("10.50.0.1")
+	peer := exchange(t, b, a.at(mine), a)
+	epoch := a.sources.epoch.Load()
+	h1.ip("route add 10.70.0.0/24 via 10.0.2.2")
+	awaitEpoch(a, epoch)
+	if got := exchange(t, a, peer, b).Remote.Addr(); got == mine {
+		t.Errorf("from %v, which nobody knows to be right still", got)
+	}
+	for range 3 {
+		peer = exchange(t, b, a.at(mine), a)
+		if got := exchange(t, a, peer, b).Remote.Addr(); got != mine {
+			t.Errorf("contacted %v again, answered from %v", mine, got)
+		}
+	}
+}
+
 func TestAddressMovesToAnotherInterface(t *testing.T) {
 	h1, h2 := twoLinks(t)
 	a, b := h1.open(Network{}, &kernel), h2.open(Network{}, &kernel)

@@ -84,9 +84,12 @@ func TestSegmentedSendFailsWithAnyError(t *testing.T) {
 		if errno == unix.EAGAIN || errno == unix.EINTR || errno == unix.ENOBUFS || errno == unix.ENOMEM {
 			continue // below
 		}
-		var failed atomic.Int32
+		var failed, bare atomic.Int32
 		sys := faulty(func(msgs []message) (int, unix.Errno) {
 			for i := range msgs {
+				if !hasItem(&msgs[i], unix.IPPROTO_IP, unix.IP_TTL) && !hasItem(&msgs[i], unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT) {
+					bare.Add(1)
+				}
 				if isSegmented(&msgs[i]) && i > 0 {
 					return i, 0 // up to there
 				}
@@ -105,18 +108,28 @@ func TestSegmentedSendFailsWithAnyError(t *testing.T) {
 			if round > 0 {
 				runs[2] = dataRun(to, 1, 97)
 			}
+			for i := range runs {
+				runs[i].TOS, runs[i].HopLimit = 0x8a, 9
+			}
 			if err := a.Send(runs); err != nil {
 				t.Fatalf("%v: send: %v", errno, err)
 			}
 			var got []string
 			for _, r := range runs {
 				for range split(r.Buf, r.Segment) {
-					got = append(got, b.take(t).msg)
+					a := b.take(t)
+					got = append(got, a.msg)
+					if a.tos != 0x8a {
+						t.Fatalf("%v: traffic class %#x, want 0x8a", errno, a.tos)
+					}
 				}
 			}
 			checkAllOnce(t, got, runs)
 		}
 		b.expectNothing(t)
+		if n := bare.Load(); n != 0 {
+			t.Errorf("%v: %d datagrams without their hop limit", errno, n)
+		}
 		if n := failed.Load(); n > 4 {
 			t.Errorf("%v: %d failing calls, want no more after the first round", errno, n)
 		}

@@ -215,7 +215,8 @@ func (o *outbox) single(i int, q piece, errno unix.Errno) {
 	sent := false
 	for rest := q.buf; len(rest) > 0; {
 		n := min(len(rest), q.segment)
-		one := piece{buf: rest[:n], to: q.to, tos: q.tos, source: q.source}
+		one := q
+		one.buf, one.segment = rest[:n], 0
 		rest = rest[n:]
 		e := o.try(i, one)
 		if e != 0 && one.source && isSourceError(e) && o.withoutSource(i, one) {

@@ -44,8 +44,9 @@ const (
 type sourceAnswer struct {
 	remote, local netip.Addr
 	epoch         uint32 // in which it was found out
-	via           int32  // the interface, when it was last usable
+	via           int32  // the interface, when it was last usable; 0: never yet
 	usable        bool
+	fresh         bool // it was asked for a source learnt in that epoch
 }
 
 func (a *sourceAnswer) isAbout(e *packet.Endpoint) bool {
@@ -85,10 +86,12 @@ func (s *sources) usable(e *packet.Endpoint) bool {
 	slot := &s.slots[slotOf(e.Remote.Addr(), e.Local)]
 	last := slot.Load()
 	if last != nil && last.epoch == epoch {
-		if last.isAbout(e) {
+		if !last.isAbout(e) {
+			return e.Epoch == epoch // the slot is taken, and stays so: questions are bounded
+		}
+		if last.usable || last.fresh || e.Epoch != epoch {
 			return last.usable
 		}
-		return e.Epoch == epoch // its slot is taken: never more than one question per slot and epoch
 	}
 	return s.ask(slot, last, e, epoch)
 }
@@ -109,16 +112,15 @@ func (s *sources) ask(slot *atomic.Pointer[sourceAnswer], last *sourceAnswer, e 
 		return e.Epoch == epoch // somebody else is asking: do not wait for that
 	}
 	defer s.asking.Unlock()
-	next := &sourceAnswer{remote: e.Remote.Addr(), local: e.Local, epoch: epoch}
-	known := last != nil && last.isAbout(e)
-	if known {
+	fresh := e.Epoch == epoch
+	next := &sourceAnswer{remote: e.Remote.Addr(), local: e.Local, epoch: epoch, fresh: fresh}
+	if last != nil && last.isAbout(e) {
 		next.via = last.via
 	}
 	if via, ok := s.routes.via(next.remote, next.local); ok {
-		// Where nothing was sent from it yet, it is right for as long as nothing
-		// has changed since it was learnt. Another interface is right too if
-		// the address is there.
-		next.usable = known && via == next.via || !known && e.Epoch == epoch || s.routes.isOn(next.local, via)
+		// One that was never sent from is right if nothing has changed since it
+		// was learnt; any is right on the interface that has the address.
+		next.usable = via == next.via || next.via == 0 && fresh || s.routes.isOn(next.local, via)
 		if next.usable {
 			next.via = via
 		}

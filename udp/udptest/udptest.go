@@ -35,6 +35,7 @@ const queueLen = 4096
 type Packet struct {
 	From, To netip.AddrPort
 	TOS      byte
+	HopLimit uint8  // 0: the default
 	Payload  []byte // owned by whoever holds the Packet
 }
 
@@ -268,7 +269,7 @@ func (p *port) send(r *packet.Run) error {
 		}
 		m := Packet{
 			From: netip.AddrPortFrom(from, p.number), To: to.Remote,
-			TOS: r.TOS, Payload: slices.Clone(rest[:n]),
+			TOS: r.TOS, HopLimit: r.HopLimit, Payload: slices.Clone(rest[:n]),
 		}
 		if filter != nil {
 			filter(m, p.host.net.deliver)
