@@ -1,0 +1,187 @@
+package wg
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/internal/scripttest"
+	"github.com/warrenvpn/warren/wgctl"
+)
+
+// TestScripts runs the command on a model device, without root. The scripts
+// are in testdata; what they show is compared with the installed wg(8) by the
+// differential tests.
+//
+//	state NAME          the device is as states has it
+//	env K=V...          the environment from here on; nothing clears it
+//	file NAME TEXT      a file; | is a line feed, ~ a space, ! a number sign
+//	stdin TEXT          the next command's standard input
+//	interfaces NAME...  further devices, all empty
+//	terminal            stderr is read by a person from here on
+//	wg ARG...           run; FILE/NAME is a file made before
+//	left                the state of the device
+func TestScripts(t *testing.T) {
+	scripttest.Run(t, "testdata/*.txt", func(t *testing.T) scripttest.Machine {
+		return newScripted(t)
+	})
+}
+
+// scriptNow is the present in scripts.
+var scriptNow = time.Unix(1800000000, 0)
+
+type scripted struct {
+	t     *testing.T
+	dir   string
+	model *model
+	env   map[string]string
+	stdin string
+	hints bool
+	names *wgctl.Resolver
+}
+
+func newScripted(t *testing.T) *scripted {
+	dir, err := os.MkdirTemp("", "wg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &scripted{t: t, dir: dir, model: &model{}, env: map[string]string{}}
+	serve(t, dir, "wg0", s.model)
+	return s
+}
+
+// Do implements scripttest.Machine.
+func (s *scripted) Do(name string, args []string) ([]string, error) {
+	switch name {
+	case "state":
+		d, ok := states(scriptNow)[args[0]]
+		if !ok {
+			return nil, errors.New("no such state")
+		}
+		s.model.reset(d)
+	case "env":
+		clear(s.env)
+		for _, a := range args {
+			k, v, _ := strings.Cut(a, "=")
+			s.env[k] = v
+		}
+	case "file":
+		return nil, os.WriteFile(filepath.Join(s.dir, args[0]), []byte(decode(strings.Join(args[1:], " "))), 0o600)
+	case "stdin":
+		s.stdin = decode(strings.Join(args, " "))
+	case "interfaces":
+		for _, a := range args {
+			serve(s.t, s.dir, a, &model{})
+		}
+	case "terminal":
+		s.hints = true
+	case "left":
+		return visible(s.model.text(s.t)), nil
+	case "wg":
+		return s.run(args), nil
+	default:
+		return nil, errors.New("no such command")
+	}
+	return nil, nil
+}
+
+func decode(s string) string {
+	return strings.NewReplacer("|", "\n", "~", " ", "!", "#").Replace(s)
+}
+
+// fakeLookup knows one name; another is busy, the rest are not known.
+func fakeLookup(host string) ([]netip.Addr, error) {
+	switch host {
+	case "example.org":
+		return []netip.Addr{netip.MustParseAddr("192.0.2.80")}, nil
+	case "busy.example":
+		return nil, &net.DNSError{Err: "busy", IsTemporary: true}
+	}
+	return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+}
+
+func (s *scripted) run(args []string) []string {
+	for i, a := range args {
+		if name, ok := strings.CutPrefix(a, "FILE/"); ok {
+			args[i] = filepath.Join(s.dir, name)
+		}
+		args[i] = decode(args[i])
+	}
+	var stdout, stderr bytes.Buffer
+	t := &tool{
+		stdin: strings.NewReader(s.stdin), stdout: &stdout, stderr: &stderr,
+		getenv: func(k string) string { return s.env[k] }, now: func() time.Time { return scriptNow },
+		client: &wgctl.Client{Dir: s.dir}, hints: s.hints,
+		resolver: &wgctl.Resolver{Lookup: fakeLookup, Sleep: func(time.Duration) {}},
+	}
+	s.stdin = ""
+	code := t.run(append([]string{"wg"}, args...))
+	out := visible(stdout.String())
+	for _, line := range visible(strings.ReplaceAll(stderr.String(), s.dir+"/", "")) {
+		out = append(out, "stderr: "+line)
+	}
+	if code != 0 {
+		out = append(out, fmt.Sprintf("exit %d", code))
+	}
+	return out
+}
+
+// visible splits output into lines and shows what a script cannot hold.
+func visible(s string) []string {
+	if s == "" {
+		return nil
+	}
+	var out []string
+	for line := range strings.Lines(s) {
+		line = strings.NewReplacer("\x1b", `\e`, "\t", `\t`, "\n", "").Replace(line)
+		if line == "" {
+			line = `""`
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// Q12, B68: never, now and a clock that was set back.
+func TestLatestHandshakeWords(t *testing.T) {
+	s := newScripted(t)
+	for at, want := range map[time.Time]string{
+		{}:                                  "",
+		time.Unix(0, 0):                     "",
+		scriptNow:                           "latest handshake: Now",
+		scriptNow.Add(time.Second):          "latest handshake: (System clock wound backward; connection problems may ensue.)",
+		scriptNow.Add(-time.Second):         "latest handshake: 1 second ago",
+		scriptNow.Add(-2 * time.Minute):     "latest handshake: 2 minutes ago",
+		scriptNow.Add(-time.Hour):           "latest handshake: 1 hour ago",
+		scriptNow.Add(-86399 * time.Second): "latest handshake: 23 hours, 59 minutes, 59 seconds ago",
+		scriptNow.Add(-(365*24*time.Hour + 25*time.Hour + 61*time.Second)): "latest handshake: 1 year, 1 day, 1 hour, 1 minute, 1 second ago",
+	} {
+		s.model.reset(conf.Device{Peers: []conf.Peer{{PublicKey: publicKey(1), LastHandshake: at}}})
+		out := s.run([]string{"show", "wg0"})
+		got := ""
+		for _, line := range out {
+			if strings.Contains(line, "latest handshake") {
+				got = strings.TrimSpace(line)
+			}
+		}
+		if got != want {
+			t.Errorf("%v: %q, want %q", at, got, want)
+		}
+		wantField := "0"
+		if !at.IsZero() && at.Unix() != 0 {
+			wantField = fmt.Sprint(at.Unix())
+		}
+		if out := s.run([]string{"show", "wg0", "latest-handshakes"}); out[0] != publicKey(1).String()+`\t`+wantField {
+			t.Errorf("%v: field %q, want %s", at, out, wantField)
+		}
+	}
+}
