@@ -63,16 +63,37 @@ func TestGetWithLinesIsRefusedWithPositiveErrno(t *testing.T) {
 	}
 }
 
-// Q10: requests and their replies, and what is left of a device with peers 1
-// and 2, which have 10.0.0.1/32 and 10.0.0.2/32.
+// Q10: requests and their replies, which are those of wireguard-go byte for byte,
+// and what is left of a device with peers 1 and 2, which have 10.0.0.1/32 and 10.0.0.2/32.
 func TestSetTranscripts(t *testing.T) {
+	n := 0
+	for _, c := range setTranscripts() {
+		// What is around it makes no difference.
+		for _, before := range []string{"", "fwmark=0\n"} {
+			for _, after := range []string{"", "public_key=" + pubHex(2) + "\nupdate_only=true\n"} {
+				around := c
+				if strings.HasSuffix(c.lines, "\r") {
+					after = "" // it ends the request itself
+				}
+				around.lines = before + c.lines + after
+				around.check(t)
+				n++
+			}
+		}
+	}
+	if n < 500 {
+		t.Errorf("%d transcripts, want at least 500", n)
+	}
+}
+
+func setTranscripts() []transcript {
 	zero := strings.Repeat("0", 64)
 	p1, p2, p3 := "public_key="+pubHex(1)+"\n", "public_key="+pubHex(2)+"\n", "public_key="+pubHex(3)+"\n"
 	const untouched = "1: 10.0.0.1/32; 2: 10.0.0.2/32"
 	ok := func(lines, want string) transcript { return transcript{lines: lines, want: want} }
 	bad := func(lines string) transcript { return transcript{lines: lines, errno: -22, want: untouched} }
 	broken := func(lines string) transcript { return transcript{lines: lines, errno: -71, want: untouched} }
-	for _, c := range []transcript{
+	return []transcript{
 		ok("", untouched),
 		ok("listen_port=0\n", untouched), ok("listen_port=65535\n", "port 65535; "+untouched), bad("listen_port=65536\n"), bad("listen_port=-1\n"), bad("listen_port=\n"),
 		bad("listen_port=+1\n"), bad("listen_port= 1\n"), bad("listen_port=1 \n"), bad("listen_port=0x1\n"), bad("listen_port=1_0\n"), ok("listen_port=007\n", "port 7; "+untouched),
@@ -120,8 +141,6 @@ func TestSetTranscripts(t *testing.T) {
 		ok("listen_port=5\r\n"+strings.TrimSuffix(p1, "\n")+"\r\nallowed_ip=1.0.0.0/8\r\n\r", "port 5; 1: 10.0.0.1/32 1.0.0.0/8; 2: 10.0.0.2/32"),
 		{lines: "fwmark=" + strings.Repeat("0", 70000) + "\n", errno: -5, want: untouched}, {lines: p1 + strings.Repeat("x", 1<<17) + "\nbogus\n", errno: -5, want: untouched},
 		ok("fwmark="+strings.Repeat("0", 65000)+"\n", untouched),
-	} {
-		c.check(t)
 	}
 }
 
