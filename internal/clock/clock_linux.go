@@ -11,10 +11,17 @@ import (
 	"github.com/warrenvpn/warren/internal/mono"
 )
 
-func init() { offset.Store(suspended()) }
+func init() {
+	best := suspended()
+	for range 8 {
+		best = max(best, suspended())
+	}
+	offset.Store(best)
+}
 
 // suspended returns what is to be added to the monotonic time since base to
-// get the boot-time clock: a constant, except that it grows in suspend.
+// get the boot-time clock: a constant, except that it grows in suspend. It is
+// short of that by the time between its two readings.
 func suspended() int64 {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
