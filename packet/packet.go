@@ -25,7 +25,7 @@ type Endpoint struct {
 	// (sticky source, [K] socket.c). Invalid: the kernel chooses.
 	Local netip.Addr
 	// Epoch is the socket's routing epoch at which Local was learnt. A socket
-	// ignores Local once its epoch has moved on.
+	// puts Local to the test once its epoch has moved on.
 	Epoch uint32
 }
 
@@ -53,7 +53,8 @@ type Run struct {
 	Segment int
 	To      Endpoint
 	TOS     byte
-	// HopLimit is the outer TTL or hop limit; 0 leaves the system's default.
+	// HopLimit is the outer TTL or hop limit, as far as the system lets it be
+	// chosen; 0 leaves the default.
 	HopLimit uint8
 }
 
