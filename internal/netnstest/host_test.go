@@ -137,7 +137,18 @@ func (h *host) ping(args ...string) (string, error) {
 	return out, err
 }
 
-// fails runs a ping that must not be answered.
+// reaches waits until an address answers without a tunnel: a new one of IPv6 is
+// not there for its neighbours in the moment it was added.
+func (h *host) reaches(address string) {
+	h.t.Helper()
+	address, _, _ = strings.Cut(address, "/")
+	waitFor(h.t, patience, address+" can be reached", func() bool {
+		_, err := h.try("ping", "-n", "-W", "0.1", "-c", "1", address)
+		return err == nil
+	})
+}
+
+// pingFails runs a ping that must not be answered.
 func (h *host) pingFails(args ...string) string {
 	h.t.Helper()
 	out, err := h.ping(args...)
@@ -161,6 +172,25 @@ func (h *host) enter(argv ...string) error {
 func (h *host) give(link string, to *host) {
 	h.t.Helper()
 	must(h.t, h.enter("ip", "link", "set", link, "netns", strconv.Itoa(to.PID())))
+}
+
+// up sets the link of a device up and waits until its sockets are open: the
+// daemon hears of it from netlink. That this is soon is for TestLifeUpWorksSoon.
+func (h *host) up(link string, sockets *host, port int) {
+	h.t.Helper()
+	h.ip("link set " + link + " up")
+	waitFor(h.t, patience, link+" has its sockets", func() bool { return sockets.bound(port) })
+}
+
+// bound reports whether UDP sockets of both families have a port of the host.
+func (h *host) bound(port int) bool {
+	for _, f := range []string{"udp", "udp6"} {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", h.PID(), f))
+		if !strings.Contains(string(text), fmt.Sprintf(":%04X ", port)) {
+			return false
+		}
+	}
+	return true
 }
 
 // hasLink reports whether the host has an interface of this name.

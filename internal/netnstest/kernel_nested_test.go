@@ -16,18 +16,20 @@ import (
 func (w *world) nest() (in1, in2 *daemon, id3, id4 identity) {
 	w.t.Helper()
 	w.connect("127.0.0.1")
-	w.ns1.ip("addr flush dev wg1", "addr add fd00::5:1/112 dev wg1")
-	w.ns2.ip("addr flush dev wg2", "addr add fd00::5:2/112 dev wg2")
+	w.ns1.ip("addr flush dev wg1", "addr add fd00::5:1/112 dev wg1 nodad")
+	w.ns2.ip("addr flush dev wg2", "addr add fd00::5:2/112 dev wg2 nodad")
 	w.ns0.wg("set wg1 peer", w.id2.pub(), "allowed-ips fd00::5:2/128")
 	w.ns0.wg("set wg2 peer", w.id1.pub(), "allowed-ips fd00::5:1/128")
 	id3, id4 = newIdentity(w.t), newIdentity(w.t)
 	in1, in2 = w.ns1.device("in1"), w.ns2.device("in2")
-	w.ns1.ip("addr add "+inner1+"/24 dev in1", "addr add "+inner16+"/112 dev in1", "link set in1 mtu 1340 up")
-	w.ns2.ip("addr add "+inner2+"/24 dev in2", "addr add "+inner26+"/112 dev in2", "link set in2 mtu 1340 up")
+	w.ns1.ip("addr add "+inner1+"/24 dev in1", "addr add "+inner16+"/112 dev in1 nodad", "link set in1 mtu 1340")
+	w.ns2.ip("addr add "+inner2+"/24 dev in2", "addr add "+inner26+"/112 dev in2 nodad", "link set in2 mtu 1340")
 	w.ns1.wg("set in1 listen-port 5 private-key", w.ns1.privateKey(id3),
 		"peer", id4.pub(), "allowed-ips", bothInner2, "endpoint [fd00::5:2]:5")
 	w.ns2.wg("set in2 listen-port 5 private-key", w.ns2.privateKey(id4),
 		"peer", id3.pub(), "allowed-ips", bothInner1, "endpoint [fd00::5:1]:5")
+	w.ns1.up("in1", w.ns1, 5)
+	w.ns2.up("in2", w.ns2, 5)
 	return in1, in2, id3, id4
 }
 
@@ -47,7 +49,8 @@ func TestK16RoutingLoopOfTwoTunnelsEnds(t *testing.T) {
 	w := newWorld(t)
 	in1, in2, _, id4 := w.nest()
 	w.ns1.give("in1", w.ns0)
-	w.ns0.ip("addr add "+inner1+"/24 dev in1", "link set in1 up")
+	w.ns0.ip("addr add " + inner1 + "/24 dev in1")
+	w.ns0.up("in1", w.ns1, 5)
 	w.ns0.pings("-c", "1", inner2)
 
 	w.ns0.wg("set wg1 peer", w.id2.pub(), "endpoint "+inner2+":7")
@@ -78,7 +81,8 @@ func TestF26EndpointInsideItsOwnTunnel(t *testing.T) {
 			w := newWorld(t)
 			w.connect("127.0.0.1")
 			w.ns1.give("wg1", w.ns0)
-			w.ns0.ip("addr add "+inner1+"/24 dev wg1", "addr add "+inner16+"/112 dev wg1", "link set wg1 up")
+			w.ns0.ip("addr add "+inner1+"/24 dev wg1", "addr add "+inner16+"/112 dev wg1 nodad")
+			w.ns0.up("wg1", w.ns0, 1)
 			w.ns0.pings("-c", "1", c.inside) // there is a session now
 			w.ns0.wg("set wg1 peer", w.id2.pub(), "endpoint", c.endpoint)
 			_, before := w.ns0.transfer("wg1", w.id2)

@@ -55,16 +55,16 @@ func newWorld(t *testing.T, env ...string) *world {
 	w.wg2 = w.ns0.device("wg2", env...)
 	w.ns0.give("wg2", w.ns2)
 	w.configure()
-	w.ns1.ip("link set wg1 up")
-	w.ns2.ip("link set wg2 up")
+	w.ns1.up("wg1", w.ns0, 1)
+	w.ns2.up("wg2", w.ns0, 2)
 	return w
 }
 
 // configure sets keys, allowed IPs and addresses, but no endpoints.
 func (w *world) configure() {
 	w.t.Helper()
-	w.ns1.ip("addr add "+inner1+"/24 dev wg1", "addr add "+inner16+"/112 dev wg1")
-	w.ns2.ip("addr add "+inner2+"/24 dev wg2", "addr add "+inner26+"/112 dev wg2")
+	w.ns1.ip("addr add "+inner1+"/24 dev wg1", "addr add "+inner16+"/112 dev wg1 nodad")
+	w.ns2.ip("addr add "+inner2+"/24 dev wg2", "addr add "+inner26+"/112 dev wg2 nodad")
 	w.ns0.wg("set wg1 listen-port 1 private-key", w.ns0.privateKey(w.id1),
 		"peer", w.id2.pub(), "preshared-key", w.psk, "allowed-ips", bothInner2)
 	w.ns0.wg("set wg2 listen-port 2 private-key", w.ns0.privateKey(w.id2),
