@@ -261,6 +261,27 @@ func TestDocsOfTestIDsAreComplete(t *testing.T) {
 	}
 }
 
+// TestDocsOfCompatibilityHaveTheSectionsCited: a comment that cites a section
+// can be followed, at least to the section above it.
+func TestDocsOfCompatibilityHaveTheSectionsCited(t *testing.T) {
+	text := readDoc(t, "docs/compatibility.md")
+	joints := readDoc(t, "docs/architecture.md")
+	citation := regexp.MustCompile(`\b(compat|joint)s? ([0-9]+(?:\.[0-9]+)?)`)
+	for _, s := range sources(t) {
+		for _, c := range s.file.Comments {
+			for _, m := range citation.FindAllStringSubmatch(c.Text(), -1) {
+				found := strings.Contains(text, "## "+m[2]+" ") || strings.Contains(text, "## "+m[2]+". ") || strings.Contains(text, m[2]+":")
+				if m[1] == "joint" {
+					found = strings.Contains(joints, "\n"+m[2]+". ")
+				}
+				if !found {
+					t.Errorf("%s cites %s, which the documentation does not have", s.at(c), m[0])
+				}
+			}
+		}
+	}
+}
+
 // TestDocsOfLoggingListEveryKey: the keys that programs find in the log are
 // listed in docs/logging.md.
 func TestDocsOfLoggingListEveryKey(t *testing.T) {
