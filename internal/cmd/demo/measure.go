@@ -22,11 +22,11 @@ type Result struct {
 
 // HostResult describes a host.
 type HostResult struct {
-	Name    string       `json:"name"`
-	Tunnel  []netip.Addr `json:"tunnel"`
-	Public  []netip.Addr `json:"public"` // its own, or its NAT's
-	BehindN bool         `json:"behind_nat"`
-	PID     int          `json:"pid"` // of its first process
+	Name      string       `json:"name"`
+	Tunnel    []netip.Addr `json:"tunnel"`
+	Public    []netip.Addr `json:"public"` // its own, or its NAT's
+	BehindNAT bool         `json:"behind_nat"`
+	PID       int          `json:"pid"` // of its first process
 }
 
 // PathResult is how packets go from one host to another.

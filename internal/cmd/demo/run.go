@@ -99,7 +99,7 @@ func (d *demo) describe() string {
 }
 
 func (m *member) result() HostResult {
-	r := HostResult{Name: m.name, Tunnel: m.tunnel, BehindN: len(m.lan) > 0, PID: m.host.PID()}
+	r := HostResult{Name: m.name, Tunnel: m.tunnel, BehindNAT: len(m.lan) > 0, PID: m.host.PID()}
 	for _, p := range m.wan {
 		r.Public = append(r.Public, p.Addr())
 	}
