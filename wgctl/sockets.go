@@ -47,7 +47,7 @@ func (s *sockets) has(name string) bool {
 	if err != nil || info.Mode().Type() != fs.ModeSocket {
 		return false
 	}
-	c, err := net.Dial("unix", path)
+	c, err := connect(path)
 	if err == nil {
 		_ = c.Close()
 		return true
@@ -60,12 +60,25 @@ func (s *sockets) has(name string) bool {
 	return !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fs.ErrNotExist)
 }
 
+// connect waits for a place in the queue of a busy device, as a blocking connect
+// would. Go's does not block and reports EAGAIN.
+func connect(path string) (net.Conn, error) {
+	const tries, pause = 1000, 10 * time.Millisecond
+	for try := 1; ; try++ {
+		c, err := net.Dial("unix", path)
+		if !errors.Is(err, syscall.EAGAIN) || try == tries {
+			return c, err
+		}
+		time.Sleep(pause)
+	}
+}
+
 func (s *sockets) dial(name string) (net.Conn, error) {
 	path, ok := uapi.Path(s.dir, name)
 	if !ok {
 		return nil, syscall.ENODEV
 	}
-	c, err := net.Dial("unix", path)
+	c, err := connect(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/warrenvpn/warren/uapi"
@@ -191,6 +193,47 @@ func compareReplies(t *testing.T, r *rig, c *transcript, reply string) {
 	if !t.Run(fmt.Sprintf("%.60q", reply), func(t *testing.T) { r.compare(t, c) }) {
 		t.Logf("the reply was %q", reply)
 	}
+}
+
+// TestPermissionDenied: a user who may not connect to the socket is told so, and
+// the socket stays.
+func TestPermissionDenied(t *testing.T) {
+	r := newRig(t)
+	bin := filepath.Join(shortDir(t), "wg")
+	text, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(bin, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"show", r.iface}, {"show", "interfaces"}, {"show", "all", "dump"}, {"set", r.iface, "fwmark", "1"}, {"showconf", r.iface}} {
+		run := func(path string, env ...string) string {
+			cmd := exec.Command(path, args...)
+			cmd.Args[0] = "wg"
+			cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			out, _ := cmd.CombinedOutput()
+			return fmt.Sprintf("%d %s", cmd.ProcessState.ExitCode(), out)
+		}
+		if got, want := run(bin, asTool+"=1"), run(r.ref.path); got != want {
+			t.Errorf("wg %q: %q, want %q", args, got, want)
+		}
+	}
+}
+
+// shortDir is a temporary directory that everybody may enter.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // answerAll gives whatever is asked on a control socket the same answer.

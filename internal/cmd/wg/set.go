@@ -19,8 +19,16 @@ func (t *tool) set(args []string) int {
 	if err := s.parse(); err != nil {
 		return t.fail(err)
 	}
-	defer clearSecrets(&s.change)
-	if err := t.client.Apply(args[0], s.change); err != nil {
+	return t.apply(args[0], &s.change)
+}
+
+// apply makes a change and forgets its secrets.
+func (t *tool) apply(name string, c *conf.Change) int {
+	defer clearSecrets(c)
+	if t.hints {
+		t.adviseOnPrefixes(c)
+	}
+	if err := t.client.Apply(name, *c); err != nil {
 		return t.failWith("Unable to modify interface", err)
 	}
 	return 0
@@ -196,7 +204,12 @@ func (t *tool) setconf(args []string) int {
 }
 
 func (t *tool) addconf(args []string) int {
-	return t.applyFile("addconf", args, func(c *conf.Config) (conf.Change, error) { return c.Add(nil) })
+	return t.applyFile("addconf", args, func(c *conf.Config) (conf.Change, error) {
+		if t.hints {
+			t.adviseOnEmptyLists(c)
+		}
+		return c.Add(nil)
+	})
 }
 
 // errState is a state that cannot be read.
@@ -215,7 +228,10 @@ func (t *tool) syncconf(args []string) int {
 		if err != nil {
 			return conf.Change{}, &errState{err}
 		}
-		defer have.PrivateKey.Clear()
+		defer forget(&have)
+		if t.hints {
+			t.adviseOnMissing(&have, c)
+		}
 		return c.Sync(&have, nil)
 	})
 }
@@ -233,11 +249,7 @@ func (t *tool) applyFile(name string, args []string, plan func(*conf.Config) (co
 	if err != nil {
 		return t.fail(err)
 	}
-	defer clearSecrets(&ch)
-	if err := t.client.Apply(args[0], ch); err != nil {
-		return t.failWith("Unable to modify interface", err)
-	}
-	return 0
+	return t.apply(args[0], &ch)
 }
 
 func (t *tool) readConfig(path string) (*conf.Config, int) {
