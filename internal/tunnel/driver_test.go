@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warrenvpn/warren/internal/wire"
 )
 
 // A driver plays commands of one letter on a pair, for exhaustive, random and
@@ -129,8 +131,8 @@ func (d *driver) move() {
 }
 
 func (d *driver) nearLimit(l *link) {
-	if s := l.peer.current; s != nil {
-		s.next.Store(1<<64 - 8192 + 64 - 4)
+	if s := l.peer.current; s != nil && s.next.Load() < wire.RejectAfterMessages-4 {
+		s.next.Store(wire.RejectAfterMessages - 4)
 		l.model.current.sent = s.next.Load()
 	}
 }
