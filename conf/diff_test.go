@@ -60,8 +60,10 @@ func TestSetAddAndSync(t *testing.T) {
 		{"", "replace; port; " + zero, "", "replace; port; " + zero},
 		{"[Interface]\nFwMark=3\nListenPort=4\n", "replace; port; key AAAA; mark 3", "port; mark 3", "replace; port; key AAAA; mark 3"},
 		{peerA, "replace; port; " + zero + "; peer QUFB =", "peer QUFB =", "port; " + zero + "; peer QkJC remove; peer QUFB psk AAAA every 0 ="},
-		{peerA + "PersistentKeepalive=5\nPresharedKey=" + keyB + "\n" + peerB, "replace; port; " + zero + "; peer QUFB psk QkJC every 5 =; peer QkJC =",
-			"peer QUFB psk QkJC every 5 =; peer QkJC =", "port; " + zero + "; peer QUFB psk QkJC every 5 =; peer QkJC ="},
+		{
+			peerA + "PersistentKeepalive=5\nPresharedKey=" + keyB + "\n" + peerB, "replace; port; " + zero + "; peer QUFB psk QkJC every 5 =; peer QkJC =",
+			"peer QUFB psk QkJC every 5 =; peer QkJC =", "port; " + zero + "; peer QUFB psk QkJC every 5 =; peer QkJC =",
+		},
 	} {
 		cfg := mustParse(t, c.text)
 		set, err := cfg.Set(nil)

@@ -139,7 +139,8 @@ func setTranscripts() []transcript {
 		ok("private_key="+privHex+"\npublic_key="+ownPublic()+"\nallowed_ip=10.0.0.1/32\n", "key; "+untouched), bad("private_key=" + privHex + "\npublic_key=" + ownPublic() + "\nallowed_ip=x\n"),
 		// Carriage returns before line feeds are harmless.
 		ok("listen_port=5\r\n"+strings.TrimSuffix(p1, "\n")+"\r\nallowed_ip=1.0.0.0/8\r\n\r", "port 5; 1: 10.0.0.1/32 1.0.0.0/8; 2: 10.0.0.2/32"),
-		{lines: "fwmark=" + strings.Repeat("0", 70000) + "\n", errno: -5, want: untouched}, {lines: p1 + strings.Repeat("x", 1<<17) + "\nbogus\n", errno: -5, want: untouched},
+		{lines: "fwmark=" + strings.Repeat("0", 70000) + "\n", errno: -5, want: untouched},
+		{lines: p1 + strings.Repeat("x", 1<<17) + "\nbogus\n", errno: -5, want: untouched},
 		ok("fwmark="+strings.Repeat("0", 65000)+"\n", untouched),
 	}
 }

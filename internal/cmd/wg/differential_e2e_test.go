@@ -206,8 +206,13 @@ func showTranscripts() (all []transcript) {
 		add(state, "show", "IF")
 		add(state, "showconf", "IF")
 		for _, env := range [][]string{
-			{"WG_COLOR_MODE=always"}, {"WG_COLOR_MODE=never"}, {"WG_COLOR_MODE=auto"}, {"WG_COLOR_MODE="},
-			{"WG_HIDE_KEYS=never"}, {"WG_HIDE_KEYS=always"}, {"WG_HIDE_KEYS="},
+			{"WG_COLOR_MODE=always"},
+			{"WG_COLOR_MODE=never"},
+			{"WG_COLOR_MODE=auto"},
+			{"WG_COLOR_MODE="},
+			{"WG_HIDE_KEYS=never"},
+			{"WG_HIDE_KEYS=always"},
+			{"WG_HIDE_KEYS="},
 			{"WG_COLOR_MODE=always", "WG_HIDE_KEYS=never"},
 		} {
 			all = append(all, transcript{state: state, env: env, args: []string{"show", "IF"}})
@@ -245,10 +250,29 @@ func showTranscripts() (all []transcript) {
 
 func usageTranscripts() (all []transcript) {
 	for _, args := range [][]string{
-		{"help"}, {"-h"}, {"--help"}, {"help", "x"}, {"-h", "x"}, {"--version", "x"}, {"foo"}, {""}, {"Show"}, {"sho"},
-		{"show", "help"}, {"show", "-h"}, {"show", "--help"}, {"show", "--help", "x"},
-		{"showconf"}, {"setconf"}, {"setconf", "IF"}, {"setconf", "IF", "a", "b"}, {"addconf"}, {"syncconf", "x"},
-		{"genkey", "x"}, {"genpsk", "x"}, {"pubkey", "x"},
+		{"help"},
+		{"-h"},
+		{"--help"},
+		{"help", "x"},
+		{"-h", "x"},
+		{"--version", "x"},
+		{"foo"},
+		{""},
+		{"Show"},
+		{"sho"},
+		{"show", "help"},
+		{"show", "-h"},
+		{"show", "--help"},
+		{"show", "--help", "x"},
+		{"showconf"},
+		{"setconf"},
+		{"setconf", "IF"},
+		{"setconf", "IF", "a", "b"},
+		{"addconf"},
+		{"syncconf", "x"},
+		{"genkey", "x"},
+		{"genpsk", "x"},
+		{"pubkey", "x"},
 	} {
 		all = append(all, transcript{args: args})
 	}
@@ -338,11 +362,33 @@ func setTranscripts() (all []transcript) {
 	own := privateKey(1)
 	set("peer", own.Public().String(), "allowed-ips", "10.9.0.0/16")
 	for _, args := range [][]string{
-		{"peer"}, {"peer", "abc"}, {"peer", ""}, {"remove"}, {"listen-port"}, {"bogus"}, {"bogus", "x"}, {"peer", p1, "bogus"}, {"peer", p1, "listen-port", "5"},
-		{"peer", p1, "fwmark", "5"}, {"peer", p1, "private-key", "/dev/null"}, {"endpoint", "1.2.3.4:5"}, {"allowed-ips", "1.2.3.4"},
-		{"preshared-key", "/dev/null"}, {"persistent-keepalive", "5"}, {"peer", p1, "endpoint"}, {"peer", p1, "allowed-ips"}, {"peer", p1, "preshared-key"},
-		{"fwmark", "x", "bogus"}, {"fwmark", "5", "bogus"}, {"Peer", p1}, {"peer", p1, "Remove"}, {""}, {"peer", p1, ""}, {"peer", p1 + "x"},
-		{"peer", p1[:43] + " "}, {"peer", p1, "allowed-ips", "1.2.3.4/8", "bogus"},
+		{"peer"},
+		{"peer", "abc"},
+		{"peer", ""},
+		{"remove"},
+		{"listen-port"},
+		{"bogus"},
+		{"bogus", "x"},
+		{"peer", p1, "bogus"},
+		{"peer", p1, "listen-port", "5"},
+		{"peer", p1, "fwmark", "5"},
+		{"peer", p1, "private-key", "/dev/null"},
+		{"endpoint", "1.2.3.4:5"},
+		{"allowed-ips", "1.2.3.4"},
+		{"preshared-key", "/dev/null"},
+		{"persistent-keepalive", "5"},
+		{"peer", p1, "endpoint"},
+		{"peer", p1, "allowed-ips"},
+		{"peer", p1, "preshared-key"},
+		{"fwmark", "x", "bogus"},
+		{"fwmark", "5", "bogus"},
+		{"Peer", p1},
+		{"peer", p1, "Remove"},
+		{""},
+		{"peer", p1, ""},
+		{"peer", p1 + "x"},
+		{"peer", p1[:43] + " "},
+		{"peer", p1, "allowed-ips", "1.2.3.4/8", "bogus"},
 	} {
 		set(args...)
 	}

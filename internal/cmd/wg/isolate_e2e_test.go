@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 
 	"github.com/warrenvpn/warren/uapi"
@@ -22,6 +23,7 @@ func ownSockets() {
 		return // each test says that it needs root
 	}
 	if os.Getenv(inside) == "" {
+		runtime.LockOSThread() // the thread whose death ends the child
 		cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 		cmd.Args[0] = os.Args[0]
 		cmd.Env = append(os.Environ(), inside+"=1")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -102,7 +103,10 @@ func publicOf(text string) (key.Public, error) {
 
 // errEmptyPipe is a key from a pipe in which there was nothing: more likely a
 // command that failed than the wish to remove the key.
-var errEmptyPipe = errors.New("Invalid length key in key file") //nolint:staticcheck // the words of wg(8)
+var errEmptyPipe = &conf.ParseError{
+	Detail: "no key came through the pipe", Hint: "/dev/null as the file removes a key",
+	Tool: "Invalid length key in key file",
+}
 
 // readKeyFile reads a key file up to what decides whether it is good.
 func readKeyFile(path string) ([]byte, error) {

@@ -62,10 +62,14 @@ const (
 // usage of one refers to the list.)
 func subcommands() []subcommand {
 	return []subcommand{
-		{"show", "Shows the current configuration and device information",
-			"{ <interface> | all | interfaces } [" + fieldList + "]", (*tool).show},
-		{"showconf", "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
-			"<interface>", (*tool).showconf},
+		{
+			"show", "Shows the current configuration and device information",
+			"{ <interface> | all | interfaces } [" + fieldList + "]", (*tool).show,
+		},
+		{
+			"showconf", "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
+			"<interface>", (*tool).showconf,
+		},
 		{"set", "Change the current configuration, add peers, remove peers, or change peers", setUsage, (*tool).set},
 		{"setconf", "Applies a configuration file to a WireGuard interface", fileUsage, (*tool).setconf},
 		{"addconf", "Appends a configuration file to a WireGuard interface", fileUsage, (*tool).addconf},

@@ -45,7 +45,6 @@ type scripted struct {
 	env   map[string]string
 	stdin string
 	hints bool
-	names *wgctl.Resolver
 }
 
 func newScripted(t *testing.T) *scripted {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/key"
@@ -57,7 +58,11 @@ func (s *setting) parse() error {
 		}
 		set := s.keyword(word, peer)
 		if set == nil || len(s.rest) < 2 {
-			return errors.New("Invalid argument: " + word) //nolint:staticcheck // the words of wg(8)
+			return &conf.ParseError{
+				Detail: strconv.Quote(word) + " is no keyword here, or has no value",
+				Hint:   "listen-port, fwmark and private-key come before the first peer, all else after it",
+				Tool:   "Invalid argument: " + word,
+			}
 		}
 		if err := set(s.rest[1]); err != nil {
 			return err

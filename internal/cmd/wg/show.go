@@ -285,7 +285,8 @@ const none = "(none)"
 func orNone(k interface {
 	IsZero() bool
 	Reveal() string
-}) string {
+},
+) string {
 	if k.IsZero() {
 		return none
 	}
