@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -28,6 +29,9 @@ func (e *ChangeError) Error() string {
 	}
 	return "peer " + e.Peer.String() + ": " + e.Field + ": " + e.Reason
 }
+
+// Is makes every ChangeError an fs.ErrInvalid: a value that no device takes.
+func (e *ChangeError) Is(target error) bool { return target == fs.ErrInvalid }
 
 // apply makes c, whole or not at all: first everything that can fail, then
 // everything that cannot. Control only.

@@ -3,6 +3,7 @@ package device
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -338,6 +339,9 @@ func TestBadChangeChangesNothing(t *testing.T) {
 		var ce *ChangeError
 		if !errors.As(err, &ce) || ce.Peer != b.key.Public() || ce.Field != "endpoint" {
 			t.Fatalf("error = %v, want a ChangeError of the endpoint", err)
+		}
+		if !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%v is no fs.ErrInvalid", err)
 		}
 		after := a.Status()
 		if after.ListenPort != before.ListenPort || after.FwMark != before.FwMark || len(after.Peers) != 1 {
