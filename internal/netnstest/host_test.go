@@ -160,8 +160,10 @@ func (h *host) pingFails(args ...string) string {
 
 // enter runs a command of the machine in the host's network namespace alone:
 // process ids are those the test sees.
-func (h *host) enter(argv ...string) error {
-	argv = append([]string{"-n", "-t", strconv.Itoa(h.PID())}, argv...)
+func (h *host) enter(argv ...string) error { return h.enterPID(h.PID(), argv...) }
+
+func (h *host) enterPID(pid int, argv ...string) error {
+	argv = append([]string{"-n", "-t", strconv.Itoa(pid)}, argv...)
 	if out, err := exec.Command("nsenter", argv...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %v: %w\n%s", h.Name(), argv, err, out)
 	}

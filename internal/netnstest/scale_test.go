@@ -1,0 +1,140 @@
+//go:build linux && e2e
+
+package netnstest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Q11, and S06 in a small form: 100 000 peers with two allowed IPs each are
+// configured through the control socket, read back exactly, and removed, while
+// a ping every few milliseconds passes through another peer of the same device.
+// None of it is lost.
+//
+//	ns1 wg1 (one real peer, 100 000 others) ──( ns0 )── wg2 ns2
+func TestQ11HundredThousandPeers(t *testing.T) {
+	const peers = 100_000
+	w := newWorld(t)
+	w.connect("127.0.0.1")
+	w.ns1.pings("-c", "1", inner2)
+	idle := w.wg1.memory()
+	flood := w.ns1.background("ping", "-n", "-q", "-i", "0.004", inner2)
+
+	random := rand.NewChaCha8([32]byte{1})
+	var set, remove strings.Builder
+	want := make([]string, 0, 3*peers)
+	set.WriteString("set=1\n")
+	batches := make([]string, 0, 10)
+	for i := range peers {
+		var k [32]byte
+		_, _ = random.Read(k[:])
+		four := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		lines := []string{
+			"public_key=" + hex.EncodeToString(k[:]),
+			"allowed_ip=" + four.String() + "/32",
+			fmt.Sprintf("allowed_ip=fd01:%x:%x::/64", i>>8+1, i&0xff+1),
+		}
+		want = append(want, lines...)
+		set.WriteString(strings.Join(lines, "\n") + "\n")
+		remove.WriteString(lines[0] + "\nremove=true\n")
+		if i%10_000 == 9_999 {
+			batches = append(batches, "set=1\n"+remove.String()+"\n")
+			remove.Reset()
+		}
+	}
+	set.WriteString("\n")
+
+	control, err := w.ns0.dialUAPI("wg1")
+	must(t, err)
+	defer control.c.Close()
+	step := func(what, request string) []string {
+		t.Helper()
+		begin := time.Now()
+		lines, errno, err := control.ask(request)
+		must(t, err)
+		if errno != 0 {
+			t.Fatalf("%s: errno %d", what, errno)
+		}
+		t.Logf("%s: %v, resident memory %d MiB (%d before)", what, time.Since(begin).Round(time.Millisecond), w.wg1.memory()>>20, idle>>20)
+		return lines
+	}
+	began := time.Now()
+	step("set of 100 000 peers", set.String())
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v, want less than 10 s", took)
+	}
+	if used := w.wg1.memory() - idle; used > 600<<20 {
+		t.Errorf("it took %d MiB of memory, want less than 600", used>>20)
+	}
+	began = time.Now()
+	got := ofPeers(step("get", "get=1\n\n"), w.id2)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("reading back took %v, want less than 3 s", took)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d lines read back, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("line %d read back is %q, want %q", i, got[i], want[i])
+		}
+	}
+	for _, b := range batches {
+		step("remove 10 000", b)
+	}
+	if left := ofPeers(step("get", "get=1\n\n"), w.id2); len(left) != 0 {
+		t.Errorf("%d lines of removed peers are left", len(left))
+	}
+
+	report := flood.interrupt(t)
+	sent, received, slowest := pingReport(t, report)
+	t.Logf("%d pings meanwhile, %d answered, the slowest after %v", sent, received, slowest)
+	if sent-received > 1 { // the last one may be on its way
+		t.Errorf("%d of %d pings through another peer were lost", sent-received, sent)
+	}
+	w.ns1.pings("-c", "10", "-f", inner2)
+}
+
+// ofPeers returns the keys and allowed IPs among the lines of a get, without
+// those of one peer.
+func ofPeers(lines []string, but identity) (keep []string) {
+	skip := false
+	for _, l := range lines {
+		if k, ok := strings.CutPrefix(l, "public_key="); ok {
+			skip = k == but.public.Hex()
+		}
+		if !skip && (strings.HasPrefix(l, "public_key=") || strings.HasPrefix(l, "allowed_ip=")) {
+			keep = append(keep, l)
+		}
+	}
+	return keep
+}
+
+// pingReport reads the last lines of ping.
+func pingReport(t *testing.T, out string) (sent, received int, slowest time.Duration) {
+	t.Helper()
+	for _, l := range strings.Split(out, "\n") {
+		if strings.Contains(l, "packets transmitted") {
+			f := strings.Fields(l)
+			sent, _ = strconv.Atoi(f[0])
+			received, _ = strconv.Atoi(f[3])
+		}
+		if _, v, ok := strings.Cut(l, "mdev = "); ok {
+			if f := strings.Split(v, "/"); len(f) > 2 {
+				ms, _ := strconv.ParseFloat(f[2], 64)
+				slowest = time.Duration(ms * float64(time.Millisecond))
+			}
+		}
+	}
+	if sent == 0 {
+		t.Fatalf("ping reported nothing:\n%s", out)
+	}
+	return sent, received, slowest
+}
