@@ -93,3 +93,66 @@ func (d *Device) inNamespace(f func() error) error {
 	}()
 	return <-done
 }
+
+// namespaceID returns the number by which the namespace of the calling thread
+// knows another one, which it gets if it has none yet. It holds on to nothing:
+// when the other one ends, the number is free again.
+func namespaceID(other int) (int32, error) {
+	r, err := newRTNL()
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	body := appendAttr32(make([]byte, 4), unix.NETNSA_FD, uint32(other)) // struct rtgenmsg, padded
+	find := func() (id int32, err error) {
+		id = unix.NETNSA_NSID_NOT_ASSIGNED
+		err = r.request(unix.RTM_GETNSID, 0, body, func(m message) {
+			if m.typ == unix.RTM_NEWNSID {
+				id = parseNSID(m.body)
+			}
+		})
+		return id, err
+	}
+	id, err := find()
+	if err == nil && id < 0 {
+		const choose = 0xffffffff
+		if err = r.request(unix.RTM_NEWNSID, 0, appendAttr32(body, unix.NETNSA_NSID, choose), nil); err == nil {
+			id, err = find()
+		}
+	}
+	if err == nil && id < 0 {
+		err = unix.ENOENT
+	}
+	return id, err
+}
+
+// parseNSID reads the body of a RTM_NEWNSID or RTM_DELNSID.
+func parseNSID(b []byte) int32 {
+	id := int32(unix.NETNSA_NSID_NOT_ASSIGNED)
+	if len(b) >= 4 {
+		parseAttrs(b[4:], func(typ uint16, v []byte) {
+			if typ == unix.NETNSA_NSID && len(v) >= 4 {
+				id = int32(native.Uint32(v))
+			}
+		})
+	}
+	return id
+}
+
+// senderNSID returns the number of the namespace that a netlink message came
+// from, as its ancillary data say; ownNamespace if they say nothing.
+func senderNSID(oob []byte) int32 {
+	if len(oob) == 0 {
+		return ownNamespace
+	}
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return ownNamespace
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_NETLINK && m.Header.Type == unix.NETLINK_LISTEN_ALL_NSID && len(m.Data) >= 4 {
+			return int32(native.Uint32(m.Data))
+		}
+	}
+	return ownNamespace
+}

@@ -16,16 +16,17 @@ const checkEvery = 1 // seconds
 // closed after LinkGone and by Close. The channel is the same at each call;
 // the first call begins to watch.
 //
-// The watcher listens to rtnetlink inside the namespace of the interface and
-// follows it into others. Where that is not allowed it polls: it still learns
-// at once that the link went up, but only once a second that it went down or
-// was renamed, and the MTU stays what it was.
+// The watcher listens to the rtnetlink of the interface's namespace and follows
+// it into others. It does so from our own namespace, and keeps nothing open in
+// the other: a socket there would keep that from ending. Where none of this is
+// allowed it polls: it still learns at once that the link went up, but only
+// once a second that it went down or was renamed, and the MTU stays what it was.
 func (d *Device) Events() <-chan packet.LinkEvent {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.started && !d.closed {
 		d.started = true
-		go (&watcher{d: d, events: -1}).run()
+		go (&watcher{d: d, events: -1, buf: make([]byte, 64<<10)}).run()
 	}
 	return d.events
 }
@@ -33,9 +34,10 @@ func (d *Device) Events() <-chan packet.LinkEvent {
 // watcher reports the changes of one link. It belongs to its goroutine.
 type watcher struct {
 	d      *Device
-	rtnl   *rtnl // in the namespace of the link; nil if that is out of reach
-	events int   // netlink socket there, -1 if none
-	sure   bool  // the namespace is known to be the right one
+	events int   // netlink socket that hears of the link, -1 if there is none
+	nsid   int32 // of the link's namespace, as told with each message
+	buf    []byte
+	sure   bool // the namespace is known to be the right one
 	index  int32
 	known  bool // up was reported
 	up     bool
@@ -43,6 +45,9 @@ type watcher struct {
 	// gateway is which GSO size was chosen last.
 	gateway bool
 }
+
+// ownNamespace is the number of the namespace that the netlink socket is in.
+const ownNamespace = unix.NETNSA_NSID_NOT_ASSIGNED
 
 // errGone means that the interface does not exist any more.
 var errGone = errors.New("tun: interface is gone")
@@ -89,7 +94,7 @@ func (w *watcher) step() error {
 		return os.ErrClosed
 	case fds[1].Revents != 0:
 		return w.receive()
-	case n == 0 && w.rtnl == nil:
+	case n == 0 && w.events < 0:
 		return w.attach() // may be possible by now
 	}
 	err = w.check()
@@ -97,43 +102,99 @@ func (w *watcher) step() error {
 	return err
 }
 
-// attach opens the sockets in the namespace that the link is in now, makes the
-// link quiet there and reports its state.
+// attach listens to the namespace that the link is in now, makes the link quiet
+// there and reports its state.
 func (w *watcher) attach() error {
 	w.detach()
 	if err := w.rename(); err != nil {
 		return err
 	}
 	var l link
-	err := w.d.inNamespace(func() (err error) {
-		// First listen, then look: so nothing is missed between.
-		w.events, err = openNetlink(unix.SOCK_NONBLOCK, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
-		if err != nil {
-			return err
-		}
-		if w.rtnl, err = newRTNL(); err != nil {
-			return err
-		}
-		if l, err = w.rtnl.linkByName(w.d.Name()); err != nil {
-			return err
-		}
-		if l.kind != "tun" {
-			return unix.ENODEV // somebody else's, in a namespace that is not ours
-		}
-		w.rtnl.setQuiet(l.index)
-		return nil
-	})
+	// First listen, then look: so nothing is missed between.
+	err := w.listen()
+	if err == nil {
+		err = w.ask(func(r *rtnl) (err error) {
+			if l, err = r.linkByName(w.d.Name()); err != nil {
+				return err
+			}
+			if l.kind != "tun" {
+				return unix.ENODEV // somebody else's, in a namespace that is not ours
+			}
+			r.setQuiet(l.index)
+			if l.up {
+				r.removeStray(l.index)
+			}
+			w.gateway = r.forwarding()
+			w.d.tuneGSO(r, l.index)
+			return nil
+		})
+	}
 	if err != nil {
 		w.detach()
 		return w.check()
 	}
 	w.index, w.sure = l.index, w.knowsNamespace()
-	if l.up {
-		w.rtnl.removeStray(l.index)
-	}
-	w.gateway = w.rtnl.forwarding()
-	w.d.tuneGSO(w.rtnl, l.index)
 	return w.report(l)
+}
+
+// watched are the groups of notifications about a link.
+var watched = []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF}
+
+// listen opens the socket for notifications: in our own namespace, if need be
+// for those of all namespaces that it has a number for.
+func (w *watcher) listen() error {
+	w.nsid = ownNamespace
+	target, err := w.d.namespace()
+	if err == nil {
+		defer unix.Close(target)
+		if err := w.listenFromOutside(target); err == nil {
+			return nil
+		}
+	}
+	// It is ours; or its end cannot be waited for, and has to wait for ours.
+	return w.d.inNamespace(func() (err error) {
+		w.events, err = openNetlink(unix.SOCK_NONBLOCK, watched...)
+		return err
+	})
+}
+
+// listenFromOutside fails if target is our own namespace, or when the kernel
+// does not let us hear what goes on in it.
+func (w *watcher) listenFromOutside(target int) error {
+	home, err := threadNamespace()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(home)
+	if sameFile(home, target) {
+		return unix.EEXIST
+	}
+	id, err := namespaceID(target)
+	if err != nil {
+		return err
+	}
+	fd, err := openNetlink(unix.SOCK_NONBLOCK, append(watched[:len(watched):len(watched)], unix.RTNLGRP_NSID)...)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1); err != nil {
+		unix.Close(fd)
+		return os.NewSyscallError("netlink listen to all namespaces", err)
+	}
+	w.events, w.nsid = fd, id
+	return nil
+}
+
+// ask calls f with a socket in the namespace of the link.
+func (w *watcher) ask(f func(*rtnl) error) error {
+	return w.d.inNamespace(func() error {
+		r, err := newRTNL()
+		if err != nil {
+			return err
+		}
+		defer r.close()
+		return f(r)
+	})
 }
 
 // knowsNamespace reports whether the kernel tells us where the link is.
@@ -149,10 +210,7 @@ func (w *watcher) detach() {
 	if w.events >= 0 {
 		unix.Close(w.events)
 	}
-	if w.rtnl != nil {
-		w.rtnl.close()
-	}
-	w.events, w.rtnl, w.sure = -1, nil, false
+	w.events, w.sure = -1, false
 }
 
 // rename finds out the name of the link, and whether there still is one.
@@ -199,7 +257,8 @@ func (w *watcher) check() error {
 
 // receive reads one datagram of notifications.
 func (w *watcher) receive() error {
-	n, _, err := unix.Recvfrom(w.events, w.rtnl.buf, 0)
+	var oob [64]byte
+	n, oobn, _, _, err := unix.Recvmsg(w.events, w.buf, oob[:], 0)
 	switch err {
 	case nil:
 	case unix.EAGAIN, unix.EINTR:
@@ -207,20 +266,27 @@ func (w *watcher) receive() error {
 	default:
 		return w.attach() // ENOBUFS: some were lost
 	}
+	from := senderNSID(oob[:oobn])
 	tune := false
 	var result error
-	// A copy, because what handle asks for is answered into the same memory.
-	parseMessages(append([]byte(nil), w.rtnl.buf[:n]...), func(m message) bool {
-		if m.typ == unix.RTM_NEWNETCONF {
+	parseMessages(w.buf[:n], func(m message) (again bool) {
+		switch {
+		case m.typ == unix.RTM_DELNSID && w.nsid != ownNamespace && parseNSID(m.body) == w.nsid:
+			// The namespace has ended, and the link ends with it.
+			w.detach()
+			result = w.check()
+			return false
+		case from != w.nsid:
+			return false // of another namespace
+		case m.typ == unix.RTM_NEWNETCONF:
 			_, _, forwards := parseNetconf(m.body)
 			tune = tune || forwards
 			return true
 		}
-		var again bool
 		again, result = w.handle(m)
 		return again && result == nil
 	})
-	if tune && result == nil && w.rtnl != nil {
+	if tune && result == nil && w.events >= 0 {
 		w.retune()
 	}
 	return result
@@ -254,10 +320,13 @@ func (w *watcher) handle(m message) (again bool, err error) {
 
 // retune chooses the size of super-packets again when forwarding was switched.
 func (w *watcher) retune() {
-	if on := w.rtnl.forwarding(); on != w.gateway {
-		w.gateway = on
-		w.d.tuneGSO(w.rtnl, w.index)
-	}
+	_ = w.ask(func(r *rtnl) error {
+		if on := r.forwarding(); on != w.gateway {
+			w.gateway = on
+			w.d.tuneGSO(r, w.index)
+		}
+		return nil
+	})
 }
 
 // report sends what is new about the link.
