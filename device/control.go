@@ -88,8 +88,10 @@ func (d *Device) signalled(p *peer, bits uint32) {
 	now := d.clock.Now()
 	d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
 		if bits&sawFirst != 0 {
-			if s := p.first.Load(); s != nil {
-				fx = m.HandleConfirmed(now, s, fx)
+			// The session itself knows; a lane could name one that was replaced
+			// since, in the place of the one that another lane has just named.
+			if _, _, next := m.Sessions(); next != nil && next.Confirmed() {
+				fx = m.HandleConfirmed(now, next, fx)
 			}
 		}
 		if bits&rekeyDue != 0 {

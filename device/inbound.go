@@ -193,10 +193,10 @@ func (in *inbound) admit(now mono.Time) {
 func (in *inbound) signal(now mono.Time, p *peer, s *tunnel.Session, data bool) {
 	var bits uint32
 	if s.FirstReceipt() {
-		p.first.Store(s)
 		bits |= sawFirst
 	}
-	if s.RekeyDueOnReceive(now) {
+	// Asked of the session that is sent with, whichever this came with.
+	if current := p.session.Load(); current != nil && current.RekeyDueOnReceive(now) {
 		bits |= rekeyDue
 	}
 	if !data {

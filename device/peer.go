@@ -20,7 +20,6 @@ type peer struct {
 	staged   tunnel.Staged                   // lanes push, control drains
 	rx, tx   atomic.Uint64                   // UDP payload bytes
 	pending  atomic.Uint32                   // signal bits for control
-	first    atomic.Pointer[tunnel.Session]  // session of the sawFirst bit
 
 	public  key.Public // immutable
 	machine *tunnel.Peer
