@@ -47,6 +47,10 @@ func (d *Device) control(ctx context.Context) error {
 			d.linkEvent(ev)
 		case l := <-d.finished:
 			d.laneEnded(l)
+			if l.vital { // the TUN was closed under us, and may not say so
+				d.shutdown()
+				return ErrInterfaceGone
+			}
 		case <-ctx.Done():
 			d.shutdown()
 			return nil

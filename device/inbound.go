@@ -67,14 +67,17 @@ func newDatagrams(n int) []packet.Datagram {
 
 // loop receives until the socket is closed.
 func (in *inbound) loop() {
+	var failed setbacks
 	for {
 		n, err := in.r.Receive(in.batch)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
-			continue // passing, by the contract of packet.Receiver
+			failed.endure()
+			continue
 		}
+		failed = 0
 		in.l.epoch.enter()
 		in.handle(in.batch[:n])
 		in.l.epoch.leave()

@@ -2,6 +2,7 @@ package device
 
 import (
 	"slices"
+	"time"
 
 	"github.com/warrenvpn/warren/internal/tunnel"
 )
@@ -11,17 +12,35 @@ import (
 type lane struct {
 	epoch *epoch
 	drops drops
+	vital bool // without it the device is of no use: its end is the end of Run
+}
+
+// setbacks counts errors in a row of what a lane reads from. They are passing by
+// contract, but one that does not pass must not become a busy loop (E15).
+type setbacks int
+
+const (
+	freeSetbacks = 8 // so many are taken as noise
+	setbackPause = 10 * time.Millisecond
+)
+
+// endure waits a moment if errors do not end. Nobody waits for a lane that does.
+func (s *setbacks) endure() {
+	if *s++; *s > freeSetbacks {
+		time.Sleep(setbackPause)
+	}
 }
 
 // startLane starts run on a goroutine of its own; its end reaches control
 // through finished. Control only.
-func (d *Device) startLane(run func(*lane)) {
+func (d *Device) startLane(run func(*lane)) *lane {
 	l := &lane{epoch: d.crew.join()}
 	d.lanes = append(d.lanes, l)
 	go func() {
 		run(l)
 		d.finished <- l
 	}()
+	return l
 }
 
 // laneEnded forgets a lane but keeps its counts. Control only.

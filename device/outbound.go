@@ -48,7 +48,7 @@ type outbound struct {
 
 func (d *Device) startOutbound() {
 	for _, q := range d.tun.Queues() {
-		d.startLane(func(l *lane) {
+		l := d.startLane(func(l *lane) {
 			o := &outbound{d: d, l: l, queue: q, arena: make([]byte, arenaSize)}
 			o.batch = make([]packet.Super, tunBatch)
 			for i := range o.batch {
@@ -56,19 +56,23 @@ func (d *Device) startOutbound() {
 			}
 			o.run()
 		})
+		l.vital = true
 	}
 }
 
 // run reads until the TUN is closed.
 func (o *outbound) run() {
+	var failed setbacks
 	for {
 		n, err := o.queue.Read(o.batch)
 		if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
-			continue // passing, by the contract of packet.Queue
+			failed.endure()
+			continue
 		}
+		failed = 0
 		o.l.epoch.enter()
 		o.handle(o.batch[:n])
 		o.l.epoch.leave()
@@ -149,11 +153,12 @@ func (o *outbound) send(now mono.Time, port *openPort, p *peer, how packet.Run) 
 		if due {
 			o.d.signals.post(p, rekeyDue)
 		}
-		if o.used >= flushAt {
-			o.flush(port)
-		}
+		// Before it is sent: the answer may be there before flush returns.
 		if ok && p.activity.DataSent(now) {
 			o.d.signals.post(p, activityWake)
+		}
+		if o.used >= flushAt {
+			o.flush(port)
 		}
 	}
 }
