@@ -43,8 +43,9 @@ func (d *Device) apply(c *conf.Change) error {
 	if err := d.applySockets(c); err != nil {
 		return err
 	}
-	a := applying{d: d, routes: d.routes.Load().Edit(prefixCount(c))}
+	a := applying{d: d, routes: d.routes.Load().Edit(d.prefixCount(c))}
 	if c.ReplacePeers {
+		a.routes = allowedips.New[*peer]().Edit(d.prefixCount(c))
 		for _, p := range slices.Clone(d.order) {
 			if p != nil {
 				a.remove(p)
@@ -128,12 +129,14 @@ func numeric(e *conf.Endpoint) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(port)), nil
 }
 
-func prefixCount(c *conf.Change) int {
+// prefixCount is about how many routes c changes.
+func (d *Device) prefixCount(c *conf.Change) int {
 	n := 0
 	for i := range c.Peers {
-		n += len(c.Peers[i].AllowedIPs)
-		if c.Peers[i].Remove || c.Peers[i].ReplaceAllowedIPs {
-			n++
+		pc := &c.Peers[i]
+		n += len(pc.AllowedIPs)
+		if p := d.peers[pc.PublicKey]; p != nil && (pc.Remove || pc.ReplaceAllowedIPs) {
+			n += len(p.allowed)
 		}
 	}
 	return n
