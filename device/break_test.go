@@ -144,3 +144,38 @@ func TestEndOfReadingEndsTheDevice(t *testing.T) {
 		}
 	})
 }
+
+// P14, K14: the answer to the first packet on a new session leaves with that
+// session, also when a valid older one is still there: the peer may have lost it.
+func TestAnswerToFirstPacketUsesTheNewSession(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.reaches(b)
+		a.host.SetUp(false) // forgets the session that b keeps
+		w.wait(6 * time.Second)
+		a.host.SetUp(true)
+		w.wait(0)
+		p := b.peers[a.key.Public()]
+		old := p.session.Load()
+		// Stop b's control, so that only its lane can make the change in time.
+		held, release := make(chan struct{}), make(chan struct{})
+		a.send(ping(a.inner, b.inner, 84, 1))
+		w.inspect(func(m udptest.Packet) {
+			if m.Payload[0] == 2 { // the response is out: control is done with it
+				w.watch = nil
+				go b.call(func() { close(held); <-release })
+			}
+		})
+		<-held
+		if got := b.received(); len(got) != 1 {
+			t.Fatalf("%d packets arrived, want one", len(got))
+		}
+		if now := p.session.Load(); now == old {
+			t.Error("the old session is still sent with when the packet was delivered")
+		}
+		close(release)
+		w.wait(0)
+		b.reaches(a)
+	})
+}

@@ -196,6 +196,7 @@ func (in *inbound) admit(now mono.Time) {
 func (in *inbound) signal(now mono.Time, p *peer, s *tunnel.Session, data bool) {
 	var bits uint32
 	if s.FirstReceipt() {
+		p.staged.Confirm(s, &p.session)
 		bits |= sawFirst
 	}
 	// Asked of the session that is sent with, whichever this came with.

@@ -66,8 +66,6 @@ func (d *Device) dropCounters() []*drops {
 // retire erases the keys of s once the last lane that may be using them has let
 // go. Its index is free already. Control only.
 func (d *Device) retire(p *peer, s *tunnel.Session) {
-	if p.session.Load() == s {
-		p.staged.Unpublish(&p.session)
-	}
+	p.staged.Withdraw(s, &p.session)
 	d.crew.bury(s.Clear)
 }

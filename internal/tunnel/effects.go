@@ -38,7 +38,8 @@ const (
 	// Uninstall says that there is no session to send with: Staged.Unpublish.
 	Uninstall
 
-	// Retire takes Session out of the table of receivers. When no lane can be
+	// Retire takes Session out of the table of receivers, and of use if it is the
+	// one that is sent with: Staged.Withdraw. When no lane can be
 	// using it any more, Session.Clear erases its keys. Its index was given back
 	// by Indices.Release before.
 	Retire

@@ -23,6 +23,7 @@ func (p *Peer) installInitiated(s *Session, fx []Effect) []Effect {
 		// A session nobody used yet outlives the one in use: the peer may already
 		// be sending with it. [K] noise.c: add_new_keypair
 		fx = p.retire(p.current, fx)
+		p.next.awaits.Store(false)
 		p.previous, p.next = p.next, nil
 	} else {
 		p.previous = p.current
@@ -36,12 +37,14 @@ func (p *Peer) installResponded(s *Session, fx []Effect) []Effect {
 	fx = p.retire(p.next, fx)
 	fx = p.retire(p.previous, fx)
 	p.previous, p.next = nil, s
+	s.awaits.Store(true)
 	return append(fx, Effect{Kind: Admit, Session: s})
 }
 
 // promote makes next current.
 func (p *Peer) promote(fx []Effect) []Effect {
 	fx = p.retire(p.previous, fx)
+	p.next.awaits.Store(false)
 	p.previous, p.current, p.next = p.current, p.next, nil
 	return fx
 }

@@ -31,6 +31,7 @@ type Session struct {
 	// Written by receiving lanes.
 	_         [64]byte
 	confirmed atomic.Bool // something authenticated was received with it
+	awaits    atomic.Bool // it is the peer's next session; set by the machine
 	asked     atomic.Bool // RekeyDueOnReceive has returned true
 
 	mu     sync.Mutex     // guards window

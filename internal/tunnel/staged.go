@@ -20,8 +20,8 @@ type StagedPacket struct {
 // It also guards the change of the session that is sent with, because the two
 // must agree: a packet is staged only while there is no session, and a session
 // is published only when no packet is left (so none is stranded), and after the
-// last of them was sent (so none is overtaken). Lanes call Push, control calls
-// the rest.
+// last of them was sent (so none is overtaken). Lanes call Push and Confirm, control
+// calls the rest.
 type Staged struct {
 	mu      sync.Mutex     // guards the fields below and every store to current
 	ring    []StagedPacket // nil, or wire.MaxStaged long
@@ -85,6 +85,29 @@ func (q *Staged) Publish(s *Session, current *atomic.Pointer[Session], send func
 		send(pkts)
 		sent += len(pkts)
 	}
+}
+
+// Confirm puts s into current at once if it is the peer's next session and nothing
+// is staged. A lane calls it when s.FirstReceipt returned true, before it hands
+// over what it received, so that an answer leaves with the new session: the peer
+// may have lost the old one. [K] receive.c does so too. Else, and in any case for
+// everything besides, Peer.HandleConfirmed follows.
+func (q *Staged) Confirm(s *Session, current *atomic.Pointer[Session]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	// The machine takes awaits and dead away before it publishes another session
+	// or withdraws this one, both under the lock: what is stored here too late is
+	// overwritten there.
+	if q.n == 0 && !q.closing && s.awaits.Load() && s.Sendable() {
+		current.Store(s)
+	}
+}
+
+// Withdraw takes s out of current, if it is there.
+func (q *Staged) Withdraw(s *Session, current *atomic.Pointer[Session]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	current.CompareAndSwap(s, nil)
 }
 
 // Unpublish leaves current without a session.
