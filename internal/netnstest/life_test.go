@@ -59,6 +59,7 @@ func TestLifeDownErasesAndUpBringsBack(t *testing.T) {
 	rx, tx := w.ns0.transfer("wg1", w.id2)
 	w.ns2.pingFails("-c", "2", "-i", "0.01", inner1)
 	w.ns1.up("wg1", w.ns0, 1)
+	time.Sleep(betweenInitiations)
 	// The other side still has its session, which is unknown here: nothing
 	// comes of it, neither a delivery nor an answer.
 	w.ns2.pingFails("-c", "2", "-i", "0.01", inner1)
@@ -176,6 +177,7 @@ func TestLifeLinkIsRenamed(t *testing.T) {
 	w.ns1.ip("link set wg1 down", "link set wg1 name other")
 	w.ns1.ip("link set other up")
 	waitFor(t, patience, "the sockets are open", func() bool { return w.ns0.bound(1) })
+	time.Sleep(betweenInitiations)
 	w.ns1.pings("-c", "1", inner2)
 	w.ns1.ip("link del other")
 	w.wg1.waitEnded(2 * time.Second)
@@ -258,9 +260,7 @@ func TestS08CyclesLeaveNothing(t *testing.T) {
 		w.ns1.ip("link set wg1 down")
 		waitFor(t, patience, "the sockets are closed", func() bool { return !w.ns0.bound(1) })
 		w.ns1.up("wg1", w.ns0, 1)
-		// Initiations of one peer are accepted 20 ms apart, and cycles are
-		// faster than that.
-		time.Sleep(25 * time.Millisecond)
+		time.Sleep(betweenInitiations)
 		w.ns1.pings("-c", "1", inner2)
 	}
 	cycle()

@@ -58,6 +58,7 @@ func TestP29TrafficClasses(t *testing.T) {
 }
 
 func (w *world) trafficClasses(t *testing.T, endpoint, inside string) {
+	w.remark(endpoint, 0) // what an earlier run left
 	seen := w.ns0.capture("r1")
 	// Down and up: there is a handshake to see.
 	w.ns1.ip("link set wg1 down")
@@ -65,7 +66,7 @@ func (w *world) trafficClasses(t *testing.T, endpoint, inside string) {
 	w.ns1.up("wg1", w.ns1, 1)
 	w.ns1.ip("addr replace " + inner16 + "/112 dev wg1 nodad")
 	w.ns1.wg("set wg1 peer", w.id2.pub(), "endpoint", endpoint)
-	time.Sleep(25 * time.Millisecond) // initiations are accepted that far apart
+	time.Sleep(betweenInitiations)
 	w.ns1.pings("-c", "1", inside)
 	for _, m := range []struct {
 		name string

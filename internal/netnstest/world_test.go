@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warrenvpn/warren/key"
 )
@@ -20,6 +21,11 @@ const (
 	bothInner1       = inner1 + "/32," + inner16 + "/128"
 	bothInner2       = inner2 + "/32," + inner26 + "/128"
 )
+
+// betweenInitiations is how far apart initiations of one peer have to be for
+// both to be accepted (20 ms), with something to spare. Tests are faster than
+// that.
+const betweenInitiations = 30 * time.Millisecond
 
 // world is where most of the scenarios happen, that of the kernel's suite.
 //
