@@ -87,6 +87,7 @@ func (w *world) trafficClasses(t *testing.T, endpoint, inside string) {
 	}
 
 	heard := w.ns2.listenUDP(net.JoinHostPort(inside, "4000"))
+	defer heard.Close()
 	must(t, control(heard, func(fd int) error {
 		if strings.Contains(inside, ":") {
 			return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1)
