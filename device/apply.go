@@ -144,47 +144,50 @@ func (d *Device) prefixCount(c *conf.Change) int {
 
 // applySockets makes the changes that the system may refuse.
 func (d *Device) applySockets(c *conf.Change) error {
-	mark := d.fwMark
+	number, mark := d.listenPort, d.fwMark
+	if c.ListenPort != nil {
+		number = *c.ListenPort
+	}
 	if c.FwMark != nil {
 		mark = *c.FwMark
 	}
-	// An equal port is no change ([K]; E5). 0 asks for a new random one.
-	if c.ListenPort != nil && (*c.ListenPort != d.listenPort || *c.ListenPort == 0) {
-		if !d.up {
-			d.listenPort = *c.ListenPort
-			defer d.retryUp()
-		} else {
-			port, err := d.openPort(*c.ListenPort, mark)
-			if err != nil {
-				return err
-			}
-			d.usePort(port)
-			d.forgetSources()
-			d.fwMark = mark
-			return nil
-		}
-	}
-	if mark == d.fwMark {
-		return nil
-	}
-	if port := d.port.Load(); port != nil {
-		if err := port.SetMark(mark); err != nil {
+	switch {
+	case d.linkUp && d.mustOpen(c):
+		return d.reopen(number, mark)
+	case d.up && mark != d.fwMark:
+		if err := d.port.Load().SetMark(mark); err != nil {
 			return fmt.Errorf("set fwmark %#x: %w", mark, err)
 		}
 		d.forgetSources()
 	}
-	d.fwMark = mark
+	d.listenPort, d.fwMark = number, mark
 	return nil
 }
 
-// retryUp opens the sockets of an interface that is up but found its port taken.
-func (d *Device) retryUp() {
-	if !d.linkUp {
-		return
+// mustOpen reports whether c asks for sockets other than those in use.
+func (d *Device) mustOpen(c *conf.Change) bool {
+	if !d.up { // when the interface went up they could not be opened
+		return c.ListenPort != nil || c.FwMark != nil
 	}
-	if err := d.bringUp(); err != nil {
-		d.log.Error("cannot bring the interface up", "error", err)
+	// An equal port is no change ([K]; E5). 0 asks for a new random one.
+	return c.ListenPort != nil && (*c.ListenPort != d.listenPort || *c.ListenPort == 0)
+}
+
+// reopen opens new sockets while the interface is up, before it gives up those
+// it has.
+func (d *Device) reopen(number uint16, mark uint32) error {
+	port, err := d.openPort(number, mark)
+	if err != nil {
+		return err
 	}
+	d.fwMark = mark
+	if !d.up {
+		d.rise(port)
+		return nil
+	}
+	d.usePort(port)
+	d.forgetSources()
+	return nil
 }
 
 // forgetSources clears every learnt local address: after a change of port or
@@ -373,13 +376,18 @@ func (a *applying) start() {
 			if d.up {
 				fx = m.HandleUp(now, fx)
 			}
-			fx = m.SetPersistentKeepalive(now, p.keepalive, fx)
+			if d.up && p.keepalive != 0 && m.PersistentKeepalive() == 0 {
+				d.encourage(p)
+			} else {
+				fx = m.SetPersistentKeepalive(now, p.keepalive, fx)
+			}
 			if d.up && p.staged.Len() > 0 {
 				fx = m.HandleWantSession(now, fx)
 			}
 			return fx
 		})
 	}
+	d.beginKeepalives()
 }
 
 // status reads everything `wg show` prints. Control only.

@@ -4,16 +4,21 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
+	"runtime"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/internal/clock"
 	"github.com/warrenvpn/warren/internal/noise"
 	"github.com/warrenvpn/warren/internal/tunnel"
+	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/packet"
 	"github.com/warrenvpn/warren/tun/tuntest"
 	"github.com/warrenvpn/warren/udp/udptest"
@@ -177,5 +182,216 @@ func TestAnswerToFirstPacketUsesTheNewSession(t *testing.T) {
 		close(release)
 		w.wait(0)
 		b.reaches(a)
+	})
+}
+
+// alone runs a device without a bubble. It is down.
+func alone(t *testing.T) (*Device, *tuntest.Host) {
+	t.Helper()
+	tunEnd, host := tuntest.New(tuntest.Config{})
+	d, err := New(Config{TUN: tunEnd, Network: udptest.New().Host(netip.MustParseAddr("192.0.2.1"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return d, host
+}
+
+// manyPeers adds n peers, each with an address of both families.
+func manyPeers(n int, keepalive uint16) conf.Change {
+	var c conf.Change
+	for i := range n {
+		a := netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})
+		c.Peers = append(c.Peers, conf.PeerChange{
+			PublicKey: key.Public{byte(i), byte(i >> 8), byte(i >> 16), 1}, PersistentKeepalive: &keepalive,
+			Endpoint: &conf.Endpoint{Host: a.String(), Port: "51820"},
+			AllowedIPs: []conf.AllowedIP{
+				{Prefix: netip.PrefixFrom(a, 32)},
+				{Prefix: netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(i >> 8), 15: byte(i)}), 128)},
+			},
+		})
+	}
+	return c
+}
+
+// S06: while very many peers begin, control looks at everything else after each
+// perTurn of them.
+func TestControlTakesTurns(t *testing.T) {
+	const n = 20 * perTurn
+	d, host := alone(t)
+	c := manyPeers(n, 25)
+	k := key.NewPrivate([32]byte{8: 1})
+	c.PrivateKey = &k
+	if err := d.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	host.SetUp(true)
+	looks, sent := 0, 0
+	for sent < n {
+		d.call(func() {
+			sent = 0
+			for _, p := range d.order {
+				if _, current, _ := p.machine.Sessions(); current == nil && p.deadline != 0 {
+					sent++
+				}
+			}
+		})
+		looks++
+	}
+	if looks < 5 {
+		t.Errorf("control looked at calls %d times while %d peers began", looks, n)
+	}
+}
+
+// K31, Q11: what takes many routes away copies the table once, however few peers
+// it names.
+func TestRoutesAreTakenAwayTogether(t *testing.T) {
+	d, _ := alone(t)
+	for name, change := range map[string]func(k key.Public) conf.Change{
+		"remove": func(k key.Public) conf.Change {
+			return conf.Change{Peers: []conf.PeerChange{{PublicKey: k, Remove: true}}}
+		},
+		"replace peers": func(key.Public) conf.Change { return conf.Change{ReplacePeers: true} },
+		"replace allowed": func(k key.Public) conf.Change {
+			return conf.Change{Peers: []conf.PeerChange{{PublicKey: k, ReplaceAllowedIPs: true}}}
+		},
+	} {
+		pc := conf.PeerChange{PublicKey: key.Public{31: 1}}
+		for i := range 30_000 {
+			a := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0})
+			pc.AllowedIPs = append(pc.AllowedIPs, conf.AllowedIP{Prefix: netip.PrefixFrom(a, 24)})
+		}
+		if err := d.Apply(conf.Change{Peers: []conf.PeerChange{pc}}); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := d.Apply(change(pc.PublicKey)); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.Mallocs - before.Mallocs; n > 60_000 {
+			t.Errorf("%s: %d allocations for 30 000 routes", name, n)
+		}
+		if n := d.routes.Load().Len(); n != 0 {
+			t.Errorf("%s: %d routes left", name, n)
+		}
+	}
+}
+
+// compat 4.5: what a lane stages when the interface has gone down already is not
+// sent when it comes up again, however late.
+func TestNothingStaysStagedWhileDown(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.host.SetUp(false)
+		synctest.Wait()
+		a.call(func() { // a lane that is in the middle of a batch
+			p := a.peers[b.key.Public()]
+			p.staged.Push(ping(a.inner, b.inner, 84, 1), 0, &p.session)
+			a.signals.post(p, wantSession)
+		})
+		w.wait(time.Hour)
+		a.host.SetUp(true)
+		synctest.Wait()
+		a.send(ping(a.inner, b.inner, 84, 2))
+		if got := b.received(); len(got) != 1 || seqOf(got[0]) != 2 {
+			t.Errorf("received %x, want the packet sent after the interface came up, alone", got)
+		}
+	})
+}
+
+// compat 4.5: an interface whose port was taken when it went up says so to who
+// sets a port, and is up as soon as that is free.
+func TestPortThatWasTaken(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.host.SetUp(false)
+		synctest.Wait()
+		other, err := w.at(a.outer).Open(51820, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.host.SetUp(true)
+		synctest.Wait()
+		a.silent(b)
+		if err := a.Apply(conf.Change{ListenPort: ptr(uint16(51820))}); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("Apply = %v, want %v", err, syscall.EADDRINUSE)
+		}
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+		a.must(conf.Change{ListenPort: ptr(uint16(51820))})
+		a.reaches(b)
+		b.reaches(a)
+	})
+}
+
+// [K] socket.c, E18: what the socket refused is not counted as sent.
+func TestRefusedIsNotSent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.reaches(b)
+		sent := a.peer(b).TxBytes
+		w.at(a.outer).SetAddrs() // no address, no route
+		a.silent(b)
+		a.send(ping(a.inner, b.inner, 84, 1))
+		w.wait(5 * time.Minute)
+		if got := a.peer(b).TxBytes; got != sent {
+			t.Errorf("%d bytes sent without an address, want %d", got, sent)
+		}
+		if a.Drops()["send_failed"] == 0 {
+			t.Error("nothing was counted as refused")
+		}
+	})
+}
+
+// P22, B85, P21: every MTU that somebody may set while packets cross; packets of
+// one byte and of 65 535.
+func TestAnyMTUWhileRunning(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.reaches(b)
+		for _, mtu := range []int{0, 1, 15, 16, 67, 68, 576, 1279, 1280, 1420, 9000, 65535} {
+			a.host.SetMTU(mtu)
+			synctest.Wait()
+			for _, size := range []int{28, 29, 44, 68, 84, 1280, 1419, 1420, 1421, 9001, 60000, 65400} {
+				want := ping(a.inner, b.inner, size, uint16(size))
+				a.send(want)
+				if got := b.received(); len(got) != 1 || !slices.Equal(got[0], want) {
+					t.Fatalf("mtu %d: %d packets of %d bytes arrived, want one unchanged", mtu, len(got), size)
+				}
+			}
+			a.send([]byte{0x45})
+			a.send(ping(a.inner, b.inner, 65535, 1))
+			b.received()
+			super := superTCP(3)
+			pkt := super.Bytes()
+			copy(pkt[12:], a.inner.AsSlice())
+			copy(pkt[16:], b.inner.AsSlice())
+			if err := a.host.SendSuper(super.Offload, pkt); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.received(); len(got) != 3 {
+				t.Fatalf("mtu %d: %d segments arrived, want 3", mtu, len(got))
+			}
+			b.reaches(a)
+			w.wait(11 * time.Second) // the keepalive that answers
+		}
+		if a.Drops()["malformed"] == 0 {
+			t.Error("a packet of one byte was not counted")
+		}
 	})
 }

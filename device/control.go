@@ -36,9 +36,11 @@ func (d *Device) control(ctx context.Context) error {
 		case in := <-d.opened:
 			d.handshake(in)
 		case <-d.signals.wake:
-			d.signals.drain(d.signalled)
+			d.signals.drain(perTurn, d.signalled)
 		case <-timer.C():
 			d.expire()
+		case <-d.eagerPeers():
+			d.beginKeepalives()
 		case ev, ok := <-events:
 			if !ok || ev.Kind == packet.LinkGone {
 				d.shutdown()
@@ -69,10 +71,15 @@ func (d *Device) arm(t timerFace) {
 	t.Reset(next)
 }
 
-// expire runs every machine whose deadline has passed.
+// expire runs the machines whose deadline has passed, as many as one turn takes:
+// the timer, armed for the next of them, brings control back.
 func (d *Device) expire() {
 	now := d.clock.Now()
-	for p := d.due.due(now); p != nil; p = d.due.due(now) {
+	for range perTurn {
+		p := d.due.due(now)
+		if p == nil {
+			return
+		}
 		d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
 			return m.HandleTimeout(now, fx)
 		})

@@ -66,6 +66,7 @@ type Device struct {
 	order      []*peer // by creation; nil where one was removed
 	holes      int
 	due        deadlines
+	eager      []*peer // whose persistent keepalive is to be turned on; see turns.go
 	crew       crew
 	linkUp     bool // the interface is up
 	up         bool // and so are we: the sockets are open

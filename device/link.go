@@ -19,16 +19,38 @@ func (d *Device) bringUp() error {
 	if err != nil {
 		return err
 	}
+	d.rise(port)
+	return nil
+}
+
+// rise begins to use port and brings every machine up.
+func (d *Device) rise(port *openPort) {
 	d.up = true
-	d.usePort(port)
-	d.log.Debug("interface up", "port", port.Number())
-	now := d.clock.Now()
+	d.eager = nil
 	for _, p := range d.order {
 		if p != nil {
-			d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect { return m.HandleUp(now, fx) })
+			d.raise(p)
 		}
 	}
-	return nil
+	d.usePort(port)
+	d.log.Debug("interface up", "port", port.Number())
+	d.beginKeepalives()
+}
+
+// raise brings the machine of p up. It answers from now on; its own keepalive
+// follows in its turn.
+func (d *Device) raise(p *peer) {
+	now := d.clock.Now()
+	// A lane that had not noticed that the interface went down may have staged
+	// something since.
+	d.own.add(DropStageFull, p.staged.Drop())
+	d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+		fx = m.SetPersistentKeepalive(now, 0, fx)
+		return m.HandleUp(now, fx)
+	})
+	if p.keepalive != 0 {
+		d.encourage(p)
+	}
 }
 
 // bringDown closes the sockets and erases every session; the configuration and
@@ -38,12 +60,12 @@ func (d *Device) bringDown() {
 		return
 	}
 	d.up = false
+	d.usePort(nil) // first, so that lanes stage nothing more
 	for _, p := range d.order {
 		if p != nil {
 			d.stop(p)
 		}
 	}
-	d.usePort(nil)
 	d.log.Debug("interface down")
 }
 

@@ -14,8 +14,9 @@ const (
 // list that cannot lose or overflow, since a peer is on it at most once
 // (joint: a bounded queue that drops would lose a timer for ever).
 type signals struct {
-	head atomic.Pointer[peer]
-	wake chan struct{} // capacity 1
+	head  atomic.Pointer[peer]
+	wake  chan struct{} // capacity 1
+	taken *peer         // taken from the list by control, oldest first, not handled yet
 }
 
 func newSignals() *signals { return &signals{wake: make(chan struct{}, 1)} }
@@ -34,26 +35,43 @@ func (s *signals) post(p *peer, bits uint32) {
 			break
 		}
 	}
+	s.ring()
+}
+
+// ring makes wake ready.
+func (s *signals) ring() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
-// drain calls f for every waiting peer with its bits, in order of arrival.
-func (s *signals) drain(f func(p *peer, bits uint32)) {
-	var first *peer
-	for p := s.head.Swap(nil); p != nil; {
-		next := p.nextSignal
-		p.nextSignal = first
-		first, p = p, next
-	}
-	for p := first; p != nil; {
-		// Read the link before the bits are cleared: from then on p may be
-		// posted again.
-		next := p.nextSignal
-		p.nextSignal = nil
+// drain calls f for waiting peers with their bits, in order of arrival, for at
+// most n of them. If some are left it rings again. Control only.
+func (s *signals) drain(n int, f func(p *peer, bits uint32)) {
+	for range n {
+		p := s.next()
+		if p == nil {
+			return
+		}
 		f(p, p.pending.Swap(0))
-		p = next
 	}
+	s.ring()
+}
+
+// next takes the peer that has waited longest, or nil.
+func (s *signals) next() *peer {
+	if s.taken == nil {
+		for p := s.head.Swap(nil); p != nil; { // newest first: turn the list over
+			next := p.nextSignal
+			p.nextSignal = s.taken
+			s.taken, p = p, next
+		}
+	}
+	p := s.taken
+	if p != nil {
+		// Before the bits are cleared: from then on p may be posted again.
+		s.taken, p.nextSignal = p.nextSignal, nil
+	}
+	return p
 }

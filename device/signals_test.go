@@ -33,7 +33,7 @@ func TestSignalsAreNeverLost(t *testing.T) {
 	for {
 		select {
 		case <-s.wake:
-			s.drain(func(p *peer, bits uint32) {
+			s.drain(2, func(p *peer, bits uint32) {
 				seen[p] |= bits
 				for lane := range answered {
 					if bits&(1<<lane) != 0 {
@@ -55,7 +55,7 @@ func TestSignalsKeepOrder(t *testing.T) {
 	s.post(b, rekeyDue)
 	s.post(c, sawFirst)
 	var got []*peer
-	s.drain(func(p *peer, bits uint32) {
+	s.drain(perTurn, func(p *peer, bits uint32) {
 		got = append(got, p)
 		if p == b && bits != wantSession|rekeyDue {
 			t.Errorf("bits = %b, want both", bits)
