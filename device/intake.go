@@ -127,7 +127,7 @@ func (in *intake) check(now mono.Time, m *handshakeMessage) (openedInitiation, b
 	msg := m.bytes()
 	t, _ := wire.Classify(msg)
 	if t == wire.TypeCookieReply {
-		return openedInitiation{msg: *m, by: id}, true
+		return openedInitiation{msg: *m, by: id}, in.isAwaited(wire.CookieReply(msg).ReceiverIndex())
 	}
 	if !in.checker.CheckMAC1(msg) {
 		in.l.drops.add(DropBadMAC1, 1)
@@ -144,8 +144,19 @@ func (in *intake) check(now mono.Time, m *handshakeMessage) (openedInitiation, b
 			return openedInitiation{}, false
 		}
 		out.opened = &o
+		return out, true
 	}
-	return out, true
+	return out, in.isAwaited(wire.Response(msg).ReceiverIndex())
+}
+
+// isAwaited reports whether an answer to index can concern anybody: control is
+// not to be bothered with a flood of guesses (A05).
+func (in *intake) isAwaited(index uint32) bool {
+	if in.d.index.lookup(index) == nil {
+		in.l.drops.add(DropBadHandshake, 1)
+		return false
+	}
+	return true
 }
 
 // underLoad follows the queue's length with a second of memory ([K] receive.c).

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/warrenvpn/warren/internal/ippkt"
 	"github.com/warrenvpn/warren/internal/mono"
@@ -230,11 +231,17 @@ func (o *outbound) flush(port *openPort) {
 	if len(o.runs) == 0 {
 		return
 	}
-	if err := port.Send(o.runs); err != nil {
+	err := port.Send(o.runs)
+	if err != nil {
 		o.l.drops.add(DropSend, 1)
 	}
+	// What was refused is not counted ([K] socket.c), but it is known which that
+	// is only when all was for one peer.
+	refused := err != nil && !slices.ContainsFunc(o.peers, func(p *peer) bool { return p != o.peers[0] })
 	for i := range o.runs {
-		o.peers[i].tx.Add(uint64(len(o.runs[i].Buf)))
+		if !refused {
+			o.peers[i].tx.Add(uint64(len(o.runs[i].Buf)))
+		}
 		o.peers[i] = nil
 	}
 	o.runs, o.peers, o.used = o.runs[:0], o.peers[:0], 0

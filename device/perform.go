@@ -48,6 +48,7 @@ func (d *Device) transmit(p *peer, msg []byte) {
 	if err := port.Send([]packet.Run{run}); err != nil {
 		d.own.add(DropSend, 1)
 		d.log.Debug("handshake message not sent", "peer", p.public, "endpoint", ep.Remote, "error", err)
+		return // and not counted: [K] socket.c
 	}
 	p.tx.Add(uint64(len(msg)))
 }
@@ -131,8 +132,9 @@ func (d *Device) flushSender(p *peer) {
 	} else if err := port.Send(w.runs); err != nil {
 		d.own.add(DropSend, 1)
 		d.log.Debug("message not sent", "peer", p.public, "error", err)
+	} else {
+		p.tx.Add(uint64(len(w.buf)))
 	}
-	p.tx.Add(uint64(len(w.buf)))
 	w.buf, w.runs = w.buf[:0], w.runs[:0]
 }
 
