@@ -51,13 +51,13 @@ func (q *Staged) Push(pkt []byte, tos byte, current *atomic.Pointer[Session]) (s
 	if q.ring == nil {
 		q.ring = make([]StagedPacket, wire.MaxStaged)
 	}
-	if q.n == len(q.ring) {
-		q.ring[q.head] = StagedPacket{}
+	if q.n == len(q.ring) { // the oldest gives its place, and its memory, to the new one
 		q.head = (q.head + 1) % len(q.ring)
 		q.n--
 		dropped = 1
 	}
-	q.ring[(q.head+q.n)%len(q.ring)] = StagedPacket{Packet: append([]byte(nil), pkt...), TOS: tos}
+	slot := &q.ring[(q.head+q.n)%len(q.ring)]
+	*slot = StagedPacket{Packet: append(slot.Packet[:0], pkt...), TOS: tos}
 	q.n++
 	return true, dropped
 }
