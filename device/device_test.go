@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warrenvpn/warren/conf"
@@ -306,19 +307,51 @@ func TestRoutingLoopEndsAtOnce(t *testing.T) {
 		c.AllowedIPs = append(c.AllowedIPs, conf.AllowedIP{Prefix: netip.MustParsePrefix("0.0.0.0/0")})
 		a.must(conf.Change{Peers: []conf.PeerChange{c}})
 		b.must(conf.Change{Peers: []conf.PeerChange{b.peerChange(a)}})
-		a.reaches(b)
-		own := ping(a.outer, b.outer, 160, 0)
-		own[20], own[21], own[22], own[23] = 0xca, 0x6c, 0xca, 0x6c // 51820 to 51820
-		a.send(own)
-		onion := slices.Clone(own)
-		onion[19] = 77 // another host's port 51820, behind b
-		a.send(onion)
+		var sent [][]byte
+		w.inspect(func(p udptest.Packet) {
+			if p.From.Addr() == a.outer {
+				sent = append(sent, slices.Clone(p.Payload))
+			}
+		})
+		datagram := func(msg []byte) []byte {
+			pkt := ping(a.outer, b.outer, 28+len(msg), 0)
+			pkt[20], pkt[21], pkt[22], pkt[23] = 0xca, 0x6c, 0xca, 0x6c // 51820 to 51820
+			copy(pkt[28:], msg)
+			return pkt
+		}
+		a.send(ping(a.inner, b.inner, 84, 1))
+		synctest.Wait()
+		w.inspect(nil)
+		a.send(datagram(sent[1])) // transport data
 		w.wait(0)
 		if n := a.Drops()["routing_loop"]; n != 1 {
 			t.Errorf("routing_loop = %d, want 1", n)
 		}
-		if n := b.Drops()["source_not_allowed"]; n != 1 {
-			t.Errorf("the onion did not arrive at the other peer: %d", n)
+		onion := datagram(sent[1])
+		onion[19] = 77 // another host's port 51820, behind b
+		a.send(onion)
+		for _, m := range sent { // messages of a host that we are the router of
+			m[4], m[5] = ^m[4], ^m[5]
+			a.send(datagram(m))
+		}
+		w.wait(0)
+		if n := a.Drops()["routing_loop"]; n != 1 {
+			t.Errorf("routing_loop = %d, want 1", n)
+		}
+		if n := b.Drops()["source_not_allowed"]; n != 1+uint64(len(sent)) {
+			t.Errorf("%d messages of others arrived at the peer, want %d", n, 1+len(sent))
+		}
+		w.wait(3 * time.Minute)
+		w.inspect(func(p udptest.Packet) {
+			if p.Payload[0] == 1 && p.From.Addr() == a.outer {
+				a.send(datagram(p.Payload)) // as long as it waits for the response
+			}
+		})
+		a.send(ping(a.inner, b.inner, 84, 1))
+		w.wait(0)
+		w.inspect(nil)
+		if n := a.Drops()["routing_loop"]; n != 2 {
+			t.Errorf("routing_loop = %d after an initiation came back, want 2", n)
 		}
 	})
 }

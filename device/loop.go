@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/warrenvpn/warren/internal/ippkt"
+	"github.com/warrenvpn/warren/internal/wire"
 )
 
 const (
@@ -18,13 +19,28 @@ const (
 // isOwnDatagram reports whether a UDP packet that came out of the TUN is one of
 // our own messages to the peer it would be sent to: the route to the endpoint
 // leads into the tunnel. An onion, where the endpoint lies behind another peer,
-// is no such packet.
-func isOwnDatagram(h *ippkt.Header, pkt []byte, endpoint netip.AddrPort, port uint16) bool {
+// is no such packet; nor is a message of another host that we route, which may
+// have the same ports but not our indices.
+func (d *Device) isOwnDatagram(h *ippkt.Header, pkt []byte, p *peer, endpoint netip.AddrPort, port uint16) bool {
 	if h.Dst != endpoint.Addr() || h.Fragment || len(pkt) < h.Transport+ippkt.UDPSize {
 		return false
 	}
 	u := pkt[h.Transport:]
-	return binary.BigEndian.Uint16(u) == port && binary.BigEndian.Uint16(u[2:]) == endpoint.Port()
+	if binary.BigEndian.Uint16(u) != port || binary.BigEndian.Uint16(u[2:]) != endpoint.Port() {
+		return false
+	}
+	msg := u[ippkt.UDPSize:]
+	var ours *indexEntry
+	switch t, _ := wire.Classify(msg); t {
+	case wire.TypeTransport:
+		s := p.session.Load()
+		return s != nil && wire.Transport(msg).ReceiverIndex() == s.RemoteIndex
+	case wire.TypeInitiation:
+		ours = d.index.lookup(wire.Initiation(msg).SenderIndex())
+	case wire.TypeResponse:
+		ours = d.index.lookup(wire.Response(msg).SenderIndex())
+	}
+	return ours != nil && ours.peer == p
 }
 
 // nestedHops returns the hop limit of the message that is to carry a UDP packet:

@@ -118,7 +118,7 @@ func (o *outbound) handle(batch []packet.Super) {
 		}
 		var hops uint8
 		if h.Protocol == ippkt.ProtoUDP {
-			if hops, ok = nestedHops(&h, s.Bytes()); !ok || isOwnDatagram(&h, s.Bytes(), ep.Remote, port.Number()) {
+			if hops, ok = nestedHops(&h, s.Bytes()); !ok || o.d.isOwnDatagram(&h, s.Bytes(), p, ep.Remote, port.Number()) {
 				o.l.drops.add(DropLoop, 1)
 				continue
 			}
