@@ -245,12 +245,31 @@ func (p *parser) unrecognized(text, k, v string, hasValue bool) error {
 		e.Detail, e.Hint = strconv.Quote(k)+" has no value", "leave the line out"
 	case isQuickKey(k):
 		e.Detail, e.Hint = strconv.Quote(k)+" is a key of wg-quick", "`wg-quick strip` removes the lines that are not for wg"
+	case len(k) > longestKey:
+		e.Detail = tooLong(k)
 	case p.section == noSection:
 		e.Detail, e.Hint = strconv.Quote(k)+" is in no section", "begin with [Interface] or [Peer]"
 	default:
 		e.Detail = strconv.Quote(k) + " is not known"
 	}
 	return e
+}
+
+// longestKey is the length of PersistentKeepalive.
+const longestKey = 19
+
+// tooLong explains what stands before the = and is longer than any key. It is
+// not repeated: where the = behind a key was forgotten, the last character of
+// a secret in base64 is taken for it.
+func tooLong(k string) string {
+	for _, section := range [...]section{interfaceSection, peerSection} {
+		for _, name := range keysOf[section] {
+			if len(k) > len(name) && strings.EqualFold(k[:len(name)], name) {
+				return "no = behind " + name + ": want KEY = VALUE"
+			}
+		}
+	}
+	return "the line begins with no key: want KEY = VALUE"
 }
 
 // named adds the key to a *ParseError.

@@ -136,6 +136,10 @@ func TestFilesThatAreBad(t *testing.T) {
 		{"ListenPort=5\n", "Line unrecognized: `ListenPort=5'", `wg0.conf:1: "ListenPort" is not allowed here`, 1},
 		{"\n[Foo]\n", "Line unrecognized: `[Foo]'", `wg0.conf:2: "[Foo]" is no section`, 1},
 		{"[Interface]\n  b ogus = 1 # x\n", "Line unrecognized: `bogus=1'", `wg0.conf:2: "bogus" is not known`, 3},
+		// A forgotten = behind the name of a key: no secret is repeated in our words.
+		{"[Interface]\nPrivateKey " + keyA, "Line unrecognized: `PrivateKey" + keyA + "'", "wg0.conf:2: no = behind PrivateKey: want KEY = VALUE", 1},
+		{peer + "presharedkey " + keyA, "Line unrecognized: `presharedkey" + keyA + "'", "wg0.conf:3: no = behind PresharedKey: want KEY = VALUE", 1},
+		{keyA, "Line unrecognized: `" + keyA + "'", "wg0.conf:1: the line begins with no key: want KEY = VALUE", 1},
 		{"bogus=1\n", "Line unrecognized: `bogus=1'", `wg0.conf:1: "bogus" is in no section`, 1},
 		{"[Interface]\nPublicKey=" + keyA, "Line unrecognized: `PublicKey=" + keyA + "'", `wg0.conf:2: "PublicKey" is not allowed here`, 1},
 		{peer + "FwMark=1", "Line unrecognized: `FwMark=1'", `wg0.conf:3: "FwMark" is not allowed here`, 1},
