@@ -22,11 +22,16 @@ func (n *Network) Privileged() error {
 	if netAdmin() {
 		return nil
 	}
-	return &quick.Problem{
+	p := &quick.Problem{
 		Text: "only root, or a process with CAP_NET_ADMIN, may make and remove interfaces",
 		Hint: "put sudo before it",
 		Err:  fs.ErrPermission,
 	}
+	if os.Geteuid() == 0 {
+		p.Text = "root lacks the capability NET_ADMIN here, which making and removing interfaces takes"
+		p.Hint = "in a container, add `--cap-add NET_ADMIN --device " + tunDevice + "`"
+	}
+	return p
 }
 
 // Obstacle returns why this process cannot make interfaces, or nil.

@@ -41,7 +41,7 @@ func checkCreate(c *Config, f Facts) error {
 		return &Problem{Text: fmt.Sprintf("`%s' already exists", c.Name), Hint: "another program's interface has this name"}
 	case f.SocketExists:
 		return &Problem{
-			Text: fmt.Sprintf("a daemon for `%s' already runs, with its interface in another network namespace", c.Name),
+			Text: fmt.Sprintf("a daemon for `%s' already runs, with its interface in another network namespace or renamed", c.Name),
 			Hint: fmt.Sprintf("use another name, or give this namespace a /run/wireguard of its own (it is where %s.sock is)", c.Name),
 		}
 	}
@@ -56,8 +56,8 @@ func checkRemove(c *Config, f Facts) error {
 		return &Problem{Text: fmt.Sprintf("`%s' is not a WireGuard interface", c.Name)}
 	case !f.LinkExists:
 		return &Problem{
-			Text: fmt.Sprintf("the interface `%s' is in another network namespace", c.Name),
-			Hint: "take it down there: ip netns exec NAMESPACE warren down ...",
+			Text: fmt.Sprintf("the interface `%s' is in another network namespace, or was renamed", c.Name),
+			Hint: "take it down there: ip netns exec NAMESPACE warren down ...; renamed, `ip link delete` removes it",
 		}
 	case f.Obstacle != nil:
 		return f.Obstacle

@@ -27,6 +27,7 @@ type Config struct {
 	// Device is what the file says to wg. Endpoints are not resolved.
 	Device conf.Change
 	// These are in Device too; here is where they came from.
+	ListenPort At[uint16]
 	FwMark     At[uint32]
 	AllowedIPs []At[netip.Prefix]
 	Endpoints  []At[conf.Endpoint]

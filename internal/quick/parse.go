@@ -106,6 +106,10 @@ func (l *locator) interfaceKey(key, value string) {
 		c.Table.Line = l.line
 	case "saveconfig":
 		c.SaveConfig.Line = l.line
+	case "listenport":
+		if c.Device.ListenPort != nil {
+			c.ListenPort = At[uint16]{*c.Device.ListenPort, l.line}
+		}
 	case "fwmark":
 		if c.Device.FwMark != nil {
 			c.FwMark = At[uint32]{*c.Device.FwMark, l.line}

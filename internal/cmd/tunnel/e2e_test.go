@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -598,7 +599,7 @@ func TestBadInput(t *testing.T) {
 		"unknown.conf":          good + "Adress = 10.0.0.2/24\n",
 		"no-pub.conf":           good + "[Peer]\nAllowedIPs = 10.9.0.0/16\n",
 		"section.conf":          good + "[Pear]\n",
-		"default.conf":          good + keys.Replace("[Peer]\nPublicKey = $P1\nAllowedIPs = 0.0.0.0/0\n"),
+		"gateway.conf":          good + keys.Replace("[Peer]\nPublicKey = $P1\nAllowedIPs = 0.0.0.0/0\n"),
 		"table.conf":            good + "Table = 51820\n",
 		"save.conf":             good + "SaveConfig = maybe\n",
 		"eth0.conf":             good,
@@ -619,7 +620,7 @@ func TestBadInput(t *testing.T) {
 		{"./unknown.conf", `./unknown.conf:4: "Adress" is not known`},
 		{"./no-pub.conf", "./no-pub.conf:4: PublicKey: this peer has no public key"},
 		{"./section.conf", "./section.conf:4: "},
-		{"./default.conf", "./default.conf:6: AllowedIPs: 0.0.0.0/0 would send all traffic"},
+		{"./gateway.conf", "./gateway.conf:6: AllowedIPs: 0.0.0.0/0 would send all traffic"},
 		{"./table.conf", `./table.conf:4: Table: routes in table "51820" are not supported yet`},
 		{"./save.conf", `./save.conf:4: SaveConfig: "maybe" is neither true nor false`},
 		{"./eth0.conf", "`eth0' already exists\nhint: another program's"},
@@ -652,6 +653,44 @@ func wantComplaint(t *testing.T, what string, r result, says string) {
 	}
 	if strings.Contains(r.text, "[#]") {
 		t.Errorf("%s: began\n%s", what, r.text)
+	}
+}
+
+// A port that another program has is an error of up, which the link, a TUN,
+// does not report; a port that our own daemon has open already is none.
+func TestPortInUse(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	write(t, "wg0.conf", keys.Replace("[Interface]\nAddress = 10.0.0.1/24\nPrivateKey = $KEY\nListenPort = 5555\n"))
+	write(t, "wg1.conf", keys.Replace("[Interface]\nPrivateKey = $KEY\nPreUp = ip link set %i up\nListenPort = 5555\n"))
+	for _, address := range []string{"0.0.0.0", "127.0.0.1", "::", "::1"} {
+		before := state(t)
+		other, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address), Port: 5555})
+		check(t, err)
+		r := warren(t, "up", "./wg0.conf")
+		check(t, other.Close())
+		if r.code != 1 || !strings.Contains(r.text, "warren up: ./wg0.conf:4: ListenPort: UDP port 5555 is in use\nhint: ") {
+			t.Errorf("port taken on %s: exit code %d\n%s", address, r.code, r.text)
+		}
+		wantUnchanged(t, "a port in use on "+address, before)
+	}
+	warren(t, "up", "./wg1.conf").wantDone(t)
+	warren(t, "down", "./wg1.conf").wantDone(t)
+	warren(t, "up", "./wg0.conf").wantDone(t)
+	warren(t, "down", "./wg0.conf").wantDone(t)
+}
+
+// Hooks find their shell, and programs, without PATH.
+func TestHooksWithoutPath(t *testing.T) {
+	if !inside(t) {
+		return
+	}
+	write(t, "wg0.conf", "[Interface]\nPostUp = ls / >/dev/null\n")
+	for _, word := range []string{"up", "down"} {
+		cmd := command("/proc/self/exe", word, "./wg0.conf")
+		cmd.Env = []string{}
+		finish(t, cmd).wantDone(t)
 	}
 }
 
@@ -750,7 +789,7 @@ func TestDaemonElsewhere(t *testing.T) {
 	warren(t, "up", "./wg0.conf").wantDone(t)
 	sh(t, "ip netns add other; ip link set wg0 netns other")
 	before := state(t)
-	wantComplaint(t, "up", warren(t, "up", "./wg0.conf"), "warren up: a daemon for `wg0' already runs, with its interface in another network namespace\nhint: ")
+	wantComplaint(t, "up", warren(t, "up", "./wg0.conf"), "warren up: a daemon for `wg0' already runs, with its interface in another network namespace or renamed\nhint: ")
 	if r := warren(t, "down", "./wg0.conf"); r.code != 1 || !strings.Contains(r.text, "is in another network namespace") {
 		t.Errorf("down: exit code %d\n%s", r.code, r.text)
 	}

@@ -35,7 +35,7 @@ func find(arg string) (path, name string, err error) {
 	if !isConf {
 		return "", "", notAFile(arg)
 	}
-	if !nameRule.MatchString(name) {
+	if !nameRule.MatchString(name) || reserved(name) {
 		return "", "", &quick.Problem{Path: arg, Text: badName(name), Hint: "the interface is called as its file; rename it"}
 	}
 	return arg, name, exists(arg)
@@ -69,8 +69,14 @@ func badName(name string) string {
 	if len(name) > maxName {
 		return fmt.Sprintf("the interface name %q has %d characters, want at most %d", name, len(name), maxName)
 	}
+	if reserved(name) {
+		return fmt.Sprintf("%q is not a possible interface name: the kernel has other uses for it", name)
+	}
 	return fmt.Sprintf("%q is not a possible interface name, want %s", name, nameWords)
 }
+
+// reserved names stand for all interfaces under /proc/sys/net.
+func reserved(name string) bool { return name == "all" || name == "default" }
 
 func exists(path string) error {
 	_, err := os.Stat(path)

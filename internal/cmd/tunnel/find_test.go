@@ -29,7 +29,7 @@ func TestFind(t *testing.T) {
 		{arg: dir + "/wg0.conf", path: dir + "/wg0.conf", name: "wg0"},
 		{arg: "./-h.conf", path: "./-h.conf", name: "-h"},
 		{arg: "-d/1.conf", path: "-d/1.conf", name: "1"},
-		{arg: "./all.conf", path: "./all.conf", name: "all"},
+		{arg: "./all.conf", problem: `./all.conf: "all" is not a possible interface name: the kernel has other uses for it`},
 		{arg: "./a_=+.-z.conf", path: "./a_=+.-z.conf", name: "a_=+.-z"},
 		{arg: "abcdefghijklmno.conf", path: "abcdefghijklmno.conf", name: "abcdefghijklmno"}, // too long for a name
 

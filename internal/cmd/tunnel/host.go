@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/warrenvpn/warren/conf"
@@ -132,6 +135,10 @@ func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) error
 		return h.configure(c)
 	case quick.DeleteLink:
 		return h.remove(c.Name)
+	case quick.SetUp:
+		if err := h.portFree(c); err != nil {
+			return err
+		}
 	}
 	return h.net.Perform(c.Name, s)
 }
@@ -159,6 +166,36 @@ func (h *host) configure(c *quick.Config) error {
 		return unresolved(c, err)
 	}
 	return h.wg.Apply(c.Name, change)
+}
+
+// portFree sees that our daemon will be able to open its port: it does so when
+// the link goes up, which succeeds all the same, as a TUN knows of no ports.
+func (h *host) portFree(c *quick.Config) error {
+	if os.Getenv(programEnv) != "" {
+		return nil // which may have it open by now
+	}
+	if link, err := net.InterfaceByName(c.Name); err == nil && link.Flags&net.FlagUp != 0 {
+		return nil // a hook set it up, so the daemon has it open
+	}
+	d, err := h.wg.Device(c.Name)
+	if err != nil || d.ListenPort == 0 {
+		return err
+	}
+	for _, family := range [...]string{"udp4", "udp6"} {
+		socket, err := net.ListenUDP(family, &net.UDPAddr{Port: int(d.ListenPort)})
+		if err == nil {
+			_ = socket.Close()
+			continue
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return &quick.Problem{
+				Path: c.Path, Line: c.ListenPort.Line, Key: "ListenPort", Err: err,
+				Text: fmt.Sprintf("UDP port %d is in use", d.ListenPort),
+				Hint: fmt.Sprintf("`ss -lunp sport = %d` may show by whom; without ListenPort, a free one is taken", d.ListenPort),
+			}
+		}
+	}
+	return nil
 }
 
 // How long remove waits for the daemon to end, and how often it looks.

@@ -171,7 +171,9 @@ func announce(w io.Writer, c *quick.Config, s quick.Step) {
 // complain prints an error, and what can be done about it.
 func complain(w io.Writer, program string, err error) {
 	for _, line := range strings.Split(err.Error(), "\n") {
-		fmt.Fprintf(w, "%s: %s\n", program, line)
+		if line != "" {
+			fmt.Fprintf(w, "%s: %s\n", program, line)
+		}
 	}
 	for _, h := range hints(err) {
 		fmt.Fprintf(w, "hint: %s\n", h)
@@ -214,7 +216,10 @@ func (e *signalError) Error() string { return e.signal.String() }
 func untilSignal() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		for s := range signals {
 			if n, ok := s.(syscall.Signal); ok {

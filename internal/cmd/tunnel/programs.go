@@ -58,11 +58,18 @@ func makeLink(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		err = endWithin(grace, cmd, ended)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", called, err)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case os.Getenv(programEnv) == "" && errors.As(err, &exit) && exit.ExitCode() == 1:
+		return errSaid // this program says why it fails
 	}
-	return nil
+	return fmt.Errorf("%s: %w", called, err)
 }
+
+// errSaid is a failure that the user has been told of. It adds no line.
+var errSaid = errors.New("")
 
 func hintForMaker() string {
 	if os.Getenv(programEnv) == "" {
@@ -152,14 +159,34 @@ func runHook(ctx context.Context, c *quick.Config, s quick.Step) error {
 
 // findShell prefers bash, which hooks are written for.
 func findShell() (shell, script string, err error) {
-	if shell, err = exec.LookPath("bash"); err == nil {
+	if shell, err = lookUp("bash"); err == nil {
 		return shell, bashHook, nil
 	}
-	if shell, err = exec.LookPath("sh"); err == nil {
+	if shell, err = lookUp("sh"); err == nil {
 		fmt.Fprintln(os.Stderr, "[!] There is no bash, which hooks are written for: sh runs them.")
 		return shell, shHook, nil
 	}
 	return "", "", &quick.Problem{Text: "there is no shell to run hooks with", Hint: "install bash", Err: err}
+}
+
+// usualPath is where programs are looked for if the environment does not say.
+const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+func searchPath() string {
+	if p := os.Getenv("PATH"); p != "" {
+		return p
+	}
+	return usualPath
+}
+
+// lookUp finds a program, also where there is no PATH.
+func lookUp(program string) (file string, err error) {
+	for _, dir := range filepath.SplitList(searchPath()) {
+		if file, err = exec.LookPath(filepath.Join(dir, program)); err == nil && filepath.IsAbs(file) {
+			return file, nil
+		}
+	}
+	return "", exec.ErrNotFound
 }
 
 func hookResult(key string, err error) error {
@@ -178,7 +205,7 @@ func hookResult(key string, err error) error {
 // English, programs beside this one found first, and what the tunnel is.
 func hookEnvironment(c *quick.Config) []string {
 	env := without(os.Environ(), []string{"PATH", "LC_ALL"})
-	path := os.Getenv("PATH")
+	path := searchPath()
 	if self, err := os.Executable(); err == nil {
 		path = filepath.Dir(self) + string(os.PathListSeparator) + path
 		env = append(env, "WARREN="+self)
