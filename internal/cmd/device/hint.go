@@ -20,6 +20,8 @@ func hint(err error) string {
 	switch {
 	case aboutTUN && errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ENXIO):
 		return "load the driver with `modprobe tun`; in a container pass --device " + tunPath
+	case errors.Is(err, syscall.ENOTTY):
+		return tunPath + " is no TUN device; `mknod " + tunPath + " c 10 200` makes one"
 	case errors.Is(err, fs.ErrPermission):
 		if os.Geteuid() == 0 {
 			return "root without the capability: in a container add --cap-add NET_ADMIN and --device " + tunPath

@@ -19,7 +19,7 @@ Creates a WireGuard interface and runs it in this program, in the background
 unless -f is given. When the command returns, the interface and its control
 socket exist; configure it with wg(8), then set the link up.
 
-It ends on SIGTERM or SIGINT, when the link is deleted, and when its control
+It ends on SIGTERM, SIGINT or SIGHUP, when the link is deleted, and when its control
 socket %[1]s/INTERFACE-NAME.sock is removed.
 
 Environment:
@@ -99,7 +99,7 @@ func run(s *settings, version string) error {
 	if s.background() && !s.keepOutput {
 		defer catchCrash(name)()
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	log.Info("starting", "version", version, "log", place)
 	err = serve(ctx, link, socket, log, func() error { return ready(s) })
@@ -109,6 +109,16 @@ func run(s *settings, version string) error {
 	}
 	log.Info("ended")
 	return nil
+}
+
+// endings are the signals that end a device. A terminal that closes is one,
+// unless nohup keeps us from hearing of it.
+func endings() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 // ready tells whoever waits for it that the device works.

@@ -57,8 +57,11 @@ func unlessWanted(err error) error {
 }
 
 func reason(err error) string {
-	if err == nil {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
 		return "asked to"
+	case errors.Is(err, uapi.ErrRemoved):
+		return "the control socket was removed"
 	}
 	return err.Error()
 }

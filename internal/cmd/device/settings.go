@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -99,6 +100,10 @@ func checkName(name string) error {
 		return fmt.Errorf("the interface name %q has %d characters, and at most %d are possible", name, len(name), maxName)
 	case name == "." || name == ".." || strings.ContainsAny(name, "/:") || strings.ContainsFunc(name, isSpaceOrControl):
 		return fmt.Errorf("the interface name %q is not possible: it has a slash, colon or space, or is a dot or two", name)
+	case runtime.GOOS == "linux" && (name == "all" || name == "default"):
+		return fmt.Errorf("the interface name %q is not possible: the kernel has other uses for it", name)
+	case strings.Contains(strings.Replace(name, "%d", "", 1), "%"):
+		return fmt.Errorf("the interface name %q is not possible: %%d may stand for a number, once, and %% for nothing else", name)
 	}
 	return nil
 }
