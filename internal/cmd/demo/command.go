@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,6 +20,7 @@ var (
 	errNotRoot     = errors.New("making network namespaces needs root")
 	errAlreadyKept = errors.New("a network of an earlier run was kept")
 	errNoneKept    = errors.New("no network was kept")
+	errUsage       = errors.New("there is no argument")
 )
 
 // hints are what to do about an error.
@@ -29,6 +31,8 @@ var hints = []struct {
 	{errNotRoot, "sudo warren demo"},
 	{errAlreadyKept, "`warren demo --clean` removes it"},
 	{errNoneKept, "`warren demo --keep` makes one that stays"},
+	{fs.ErrPermission, "it takes CAP_SYS_ADMIN and CAP_NET_ADMIN; a container has them with --privileged"},
+	{errUsage, "`warren demo --help` says what there is"},
 }
 
 // Main runs the command; program is the name it was called by, args what
@@ -69,10 +73,11 @@ func Command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "make a network of five hosts on this machine and measure it (root)",
-		Long: "Makes the network of examples/full on this machine, in network and mount namespaces: a relay, a server, and\n" +
-			"three hosts behind NATs. Brings each host up from its wg0.conf, measures all ordered pairs, shows which are direct\n" +
-			"and which are relayed, and removes everything again. Takes less than a minute.",
-		Args: cobra.NoArgs,
+		Long: "Makes the network of examples/full on this machine, in network and mount\n" +
+			"namespaces: a relay, a server, and three hosts behind NATs. Brings each host up\n" +
+			"from its wg0.conf, measures all ordered pairs, shows which are direct and which\n" +
+			"are relayed, and removes everything again. Takes less than a minute, and root.",
+		Args: nothingMore,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if clean {
 				return removeKept()
@@ -85,9 +90,19 @@ func Command() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
 	c.MarkFlagsMutuallyExclusive("keep", "clean")
 	c.MarkFlagsMutuallyExclusive("json", "clean")
+	c.Flags().BoolP("help", "h", false, "print this text")
 	c.AddCommand(enterCommand())
+	c.SetHelpCommand(&cobra.Command{Hidden: true})
 	c.CompletionOptions.DisableDefaultCmd = true
 	return c
+}
+
+// nothingMore refuses words behind the command.
+func nothingMore(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w %q", errUsage, args[0])
 }
 
 // show runs the demo and prints what it found.
@@ -169,9 +184,17 @@ func enterCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "enter HOST [COMMAND [ARGUMENT...]]",
 		Short: "run a shell or a command on a host of the network that was kept",
-		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(_ *cobra.Command, args []string) error { return enter(args[0], args[1:]) },
+		Long:  "Runs a shell or a command on a host of the network that `warren demo --keep` left\nrunning. The exit code is that of the command.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("want a HOST: public-server1, public-server2, home-server, laptop or phone")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return enter(args[0], args[1:]) },
 	}
+	c.DisableFlagsInUseLine = true
+	c.Flags().BoolP("help", "h", false, "print this text")
 	c.Flags().SetInterspersed(false) // the rest belongs to COMMAND
 	return c
 }
