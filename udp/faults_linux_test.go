@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -483,4 +484,37 @@ func ExampleNetwork_Open() {
 		return
 	}
 	// Output: 33 bytes in messages of 7
+}
+
+// B27, F22: a flood of empty datagrams, of which none is handed over, does not
+// keep a port from closing.
+func TestEmptyDatagramsDoNotHoldThePort(t *testing.T) {
+	endless := kernel
+	var reads atomic.Int64
+	endless.receive = func(_ int, msgs []message) (int, unix.Errno) {
+		reads.Add(1)
+		for i := range msgs {
+			msgs[i].n, msgs[i].Flags = 0, 0
+			msgs[i].SetControllen(0)
+		}
+		return len(msgs), 0
+	}
+	p, err := new(Network).open(&endless, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := p.Receivers()[0].Receive([]packet.Datagram{{Buf: make([]byte, 100)}})
+		ended <- err
+	}()
+	for reads.Load() < 100 {
+		runtime.Gosched()
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Receive = %v, want %v", err, net.ErrClosed)
+	}
 }
