@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -393,5 +394,239 @@ func TestAnyMTUWhileRunning(t *testing.T) {
 		if a.Drops()["malformed"] == 0 {
 			t.Error("a packet of one byte was not counted")
 		}
+	})
+}
+
+// S02, S09, B01, B02, B39: devices come and go while their link goes up and down
+// and clients ask and change; every call returns.
+func TestDevicesComeAndGo(t *testing.T) {
+	rounds := 100
+	host := udptest.New().Host(netip.MustParseAddr("192.0.2.1"))
+	k := key.NewPrivate([32]byte{8: 1})
+	for i := range rounds {
+		tunEnd, link := tuntest.New(tuntest.Config{Up: i%2 == 0})
+		d, err := New(Config{TUN: tunEnd, Network: host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if i%7 == 0 {
+			cancel() // before it begins
+		}
+		var all sync.WaitGroup
+		var ended error
+		all.Go(func() { ended = d.Run(ctx) })
+		c := manyPeers(5, uint16(i%2))
+		c.PrivateKey = &k
+		for n := range 4 {
+			all.Go(func() {
+				for range 20 {
+					if err := d.Apply(c); err != nil && !errors.Is(err, ErrClosed) {
+						t.Errorf("apply: %v", err)
+					}
+					d.Status()
+					d.Drops()
+					_ = d.Apply(conf.Change{ListenPort: ptr(uint16(1000 + n)), FwMark: ptr(uint32(n)), ReplacePeers: n == 3})
+				}
+			})
+		}
+		all.Go(func() {
+			for n := range 20 {
+				link.SetUp(n%2 == 0)
+				link.SetMTU(n)
+				_ = link.Send(ping(netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("100.0.0.1"), 84, 0))
+			}
+			if i%3 == 0 {
+				link.Remove()
+			} else {
+				cancel()
+			}
+		})
+		all.Wait()
+		cancel()
+		if ended != nil && !errors.Is(ended, ErrInterfaceGone) {
+			t.Fatal(ended)
+		}
+	}
+}
+
+// P15, B31: one initiation a thousand times from 64 goroutines, on two sockets:
+// one session, one response.
+func TestInitiationIsAcceptedOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		b.must(conf.Change{ListenPort: ptr(uint16(51821))}) // not reached yet
+		join(a, b)
+		var initiation []byte
+		responses := 0
+		w.inspect(func(p udptest.Packet) {
+			switch p.Payload[0] {
+			case 1:
+				initiation = slices.Clone(p.Payload)
+			case 2:
+				responses++
+			}
+		})
+		a.send(ping(a.inner, b.inner, 84, 0))
+		synctest.Wait()
+		var all sync.WaitGroup
+		for i := range 64 {
+			all.Go(func() {
+				from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), 9)
+				for range 16 {
+					w.inject(from, netip.AddrPortFrom(b.outer, 51821), initiation)
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		if responses != 1 {
+			t.Errorf("%d responses, want 1", responses)
+		}
+		used := 0
+		b.call(func() { used = b.index.used })
+		if used != 1 {
+			t.Errorf("%d indices in use, want that of one session", used)
+		}
+	})
+}
+
+// E5, compat 4.5: control and lanes under changes of port: what is on its way is lost at
+// most, nothing waits, nothing is sent with a closed port for good.
+func TestPortChangesUnderTraffic(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.reaches(b)
+		var all sync.WaitGroup
+		all.Go(func() {
+			for i := range 200 {
+				a.must(conf.Change{ListenPort: ptr(uint16(20000 + i)), FwMark: ptr(uint32(i))})
+			}
+		})
+		all.Go(func() {
+			for i := range 200 {
+				a.send(ping(a.inner, b.inner, 84, uint16(i)))
+				b.send(ping(b.inner, a.inner, 84, uint16(i)))
+			}
+		})
+		all.Wait()
+		a.received()
+		b.received()
+		a.reaches(b) // and b hears where a is now
+		b.reaches(a)
+		if got := a.Status(); got.ListenPort != 20199 || got.FwMark != 199 {
+			t.Errorf("port %d, mark %d", got.ListenPort, got.FwMark)
+		}
+	})
+}
+
+// S05, B37: changes of routes and peers leave nothing behind.
+func TestChangesLeaveNothingBehind(t *testing.T) {
+	d, host := alone(t)
+	host.SetUp(true)
+	k := key.NewPrivate([32]byte{8: 1})
+	if err := d.Apply(conf.Change{PrivateKey: &k}); err != nil {
+		t.Fatal(err)
+	}
+	some := manyPeers(50, 0)
+	round := func(n int) uint64 {
+		for i := range n {
+			pc := some.Peers[i%50]
+			pc.AllowedIPs = append(slices.Clone(pc.AllowedIPs), conf.AllowedIP{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{9, byte(i >> 16), byte(i >> 8), byte(i)}), 32)})
+			pc.ReplaceAllowedIPs = i%3 == 0
+			pc.Remove = i%5 == 0
+			if err := d.Apply(conf.Change{Peers: []conf.PeerChange{pc}}); err != nil {
+				t.Fatal(err)
+			}
+			if i%100 == 0 {
+				_ = host.Send(ping(netip.MustParseAddr("10.0.0.1"), netip.AddrFrom4([4]byte{100, 0, 0, byte(i)}), 84, 0))
+			}
+		}
+		if err := d.Apply(conf.Change{ReplacePeers: true}); err != nil {
+			t.Fatal(err)
+		}
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := round(2000)
+	if after := round(20_000); after > before+20_000 {
+		t.Errorf("the heap grew by %d bytes in 20 000 changes", after-before)
+	}
+	d.call(func() {
+		if len(d.peers) != 0 || d.index.used != 0 || d.routes.Load().Len() != 0 || len(d.due.heap) != 0 {
+			t.Errorf("left: %d peers, %d indices, %d routes, %d deadlines", len(d.peers), d.index.used, d.routes.Load().Len(), len(d.due.heap))
+		}
+	})
+}
+
+// Joint 1, S03, B04, B10, P32: sessions are erased in every way while lanes seal
+// and open with them. The race detector sees a key that is used too late; a
+// receiver would see a message sealed with nothing.
+func TestSessionsEndUnderTraffic(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.reaches(b)
+		var all sync.WaitGroup
+		stop := make(chan struct{})
+		flood := func(from, to *node) {
+			for i := uint16(0); ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					from.send(ping(from.inner, to.inner, 1300, i))
+				}
+			}
+		}
+		drain := func(n *node) {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-n.host.Packets():
+				}
+			}
+		}
+		for _, f := range []func(){func() { flood(a, b) }, func() { flood(b, a) }, func() { drain(a) }, func() { drain(b) }} {
+			all.Go(f)
+		}
+		keys := []key.Private{a.key, key.NewPrivate([32]byte{8: 77})}
+		for i := range 200 {
+			switch i % 4 {
+			case 0:
+				a.must(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.key.Public(), Remove: true}}})
+				a.must(conf.Change{Peers: []conf.PeerChange{a.peerChange(b)}})
+			case 1:
+				a.host.SetUp(false)
+				a.Status()
+				a.host.SetUp(true)
+			case 2:
+				a.must(conf.Change{PrivateKey: &keys[1]})
+				a.must(conf.Change{PrivateKey: &keys[0]})
+			case 3:
+				b.must(conf.Change{ReplacePeers: true, Peers: []conf.PeerChange{b.peerChange(a)}})
+			}
+			for range 20 { // so that a handshake may come between
+				a.Status()
+				b.Status()
+			}
+		}
+		close(stop)
+		all.Wait()
+		a.received()
+		b.received()
+		if n := a.Drops()["bad_tag"] + b.Drops()["bad_tag"]; n != 0 {
+			t.Errorf("%d messages were sealed with keys of no session", n)
+		}
+		w.wait(10 * time.Second)
+		a.received()
+		b.received()
+		a.reaches(b)
+		b.reaches(a)
 	})
 }

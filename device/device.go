@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/warrenvpn/warren/conf"
@@ -28,9 +29,11 @@ const MaxPeers = wire.MaxPeers
 type Config struct {
 	TUN     TUN
 	Network Network
-	// Rand is the only source of randomness. Nil means crypto/rand.
+	// Rand is the only source of randomness. Nil means crypto/rand. It is read by
+	// one goroutine at a time.
 	Rand io.Reader
-	// Log receives what control notices. Nil discards it. Lanes never log.
+	// Log receives what control notices. Nil discards it. Lanes never log. Its
+	// handler must not call the device: control waits for it.
 	Log *slog.Logger
 }
 
@@ -94,6 +97,8 @@ func New(c Config) (*Device, error) {
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader
+	} else {
+		c.Rand = &sharedRand{r: c.Rand}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -149,13 +154,16 @@ func (d *Device) Status() conf.Device {
 // Drops returns how many packets were dropped, by reason, since New.
 func (d *Device) Drops() map[string]uint64 {
 	var total [numDrops]uint64
-	d.call(func() {
-		for _, c := range d.dropCounters() {
+	sum := func(counters ...*drops) {
+		for _, c := range counters {
 			for i := range total {
 				total[i] += c.n[i].Load()
 			}
 		}
-	})
+	}
+	if !d.call(func() { sum(d.dropCounters()...) }) {
+		sum(&d.gone, &d.own) // every lane has ended, or is about to
+	}
 	m := make(map[string]uint64, numDrops)
 	for i, n := range total {
 		m[Drop(i).String()] = n
@@ -173,6 +181,19 @@ func (d *Device) call(f func()) bool {
 	case <-d.done:
 		return false
 	}
+}
+
+// sharedRand is a source of randomness for control and the intake, which makes
+// the nonces of cookie replies.
+type sharedRand struct {
+	mu sync.Mutex // guards r
+	r  io.Reader
+}
+
+func (s *sharedRand) Read(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.r.Read(b)
 }
 
 // indices gives the machines indices from the device's table.
