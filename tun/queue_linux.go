@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/warrenvpn/warren/internal/netpoll"
 	"github.com/warrenvpn/warren/internal/offload"
 	"github.com/warrenvpn/warren/packet"
 )
@@ -30,6 +31,9 @@ type queue struct {
 	dev  *Device
 	fd   int // used between gate.enter and gate.leave only
 	gate gate
+	// waiter is made by the first Read that has to wait, and owned by the reader
+	// until the gate is shut.
+	waiter *netpoll.Waiter
 	// spare is the memory for a write. Who writes takes it; a second writer at
 	// the same time makes some of its own.
 	spare atomic.Pointer[writer]
@@ -109,9 +113,14 @@ func (q *queue) readOne(s *packet.Super) error {
 
 // wait blocks until there is something to read, or until Close.
 func (q *queue) wait() error {
-	fds := [2]unix.PollFd{{Fd: int32(q.fd), Events: unix.POLLIN}, {Fd: int32(q.dev.wake), Events: unix.POLLIN}}
-	_, err := unix.Ppoll(fds[:], nil, nil)
-	if err != nil && err != unix.EINTR {
+	if q.waiter == nil {
+		w, err := netpoll.New(q.fd, q.dev.wake)
+		if err != nil {
+			return err
+		}
+		q.waiter = w
+	}
+	if err := q.waiter.Wait(); err != nil {
 		return err
 	}
 	if q.dev.isClosing() {

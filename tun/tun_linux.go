@@ -344,6 +344,9 @@ func (d *Device) close() error {
 	var first error
 	for _, q := range d.queues {
 		q.gate.shut()
+		if q.waiter != nil {
+			q.waiter.Close()
+		}
 		if err := unix.Close(q.fd); err != nil && first == nil {
 			first = fmt.Errorf("close tun %s: %w", d.Name(), err)
 		}

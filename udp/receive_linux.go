@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/warrenvpn/warren/internal/netpoll"
 	"github.com/warrenvpn/warren/packet"
 )
 
@@ -28,6 +29,7 @@ type receiver struct {
 	last      int // size of the last datagram
 	failures  int // errors in a row
 	waiting   waiting
+	waiter    *netpoll.Waiter // made by the first Receive that has to wait
 
 	msgs    [maxBatch]message
 	iovs    [maxBatch]unix.Iovec
@@ -149,7 +151,16 @@ func (r *receiver) pause(errno unix.Errno) error {
 	case unix.EINTR:
 		return nil
 	case unix.EAGAIN:
-		outcome = r.p.wait(&r.waiting, r.fd, unix.POLLIN, nil)
+		if r.waiter == nil {
+			w, err := netpoll.New(r.fd, r.p.wake)
+			if err != nil {
+				return err
+			}
+			r.waiter = w
+		}
+		if r.waiter.Wait() != nil {
+			return errClosed
+		}
 	default:
 		// An ICMP error left on the socket is read like this once, and means
 		// nothing; a lasting error must not become a busy loop (E15).

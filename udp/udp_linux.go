@@ -342,6 +342,11 @@ func (p *port) Close() error {
 }
 
 func (p *port) closeSockets() {
+	for _, r := range p.receivers {
+		if w := r.(*receiver).waiter; w != nil {
+			_ = w.Close()
+		}
+	}
 	for _, f := range p.families {
 		if f != nil {
 			closeAll(f.sockets())
