@@ -23,10 +23,6 @@ type Backend interface {
 	Apply(conf.Change) error
 }
 
-// maxConnections bounds the connections that are served at the same time.
-// Further ones wait in the listener's backlog.
-const maxConnections = 128
-
 // Serve answers the requests of l's connections until ctx ends, which is no
 // error, or l fails: with ErrRemoved when its socket file was removed. It
 // closes l and returns when every connection has ended.
@@ -36,36 +32,43 @@ func Serve(ctx context.Context, l net.Listener, b Backend) error {
 	defer conns.Wait()
 	defer cancel() // ends the connections before they are waited for
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	slots := make(chan struct{}, maxConnections)
-	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return l.Close()
-		}
+	served := newConnections()
+	for served.enter(ctx) {
 		c, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil
+		case err != nil && passes(err):
+			served.leave()
+			served.evict()
+			pause(ctx)
+			continue
+		case err != nil:
 			return fmt.Errorf("control socket: %w", errors.Join(err, l.Close()))
 		}
 		conns.Go(func() {
-			defer func() { <-slots }()
+			defer served.leave()
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-			_ = ServeConn(c, b)
+			defer served.asks(c, true) // it is not idle: it has ended
+			_ = serveConn(c, b, func(request bool) { served.asks(c, request) })
 		})
 	}
+	return l.Close()
 }
 
 // ServeConn answers the requests of one connection until its end, which is no
 // error, or until it fails or asks for an operation that does not exist.
-func ServeConn(c io.ReadWriter, b Backend) error {
+func ServeConn(c io.ReadWriter, b Backend) error { return serveConn(c, b, func(bool) {}) }
+
+// serveConn is ServeConn, and tells where a request begins and ends.
+func serveConn(c io.ReadWriter, b Backend, asks func(request bool)) error {
 	s := session{in: newLineReader(c), out: bufio.NewWriterSize(c, bufferSize), backend: b}
 	defer s.in.clear()
 	for {
+		asks(false)
 		op, err := s.in.next()
+		asks(true)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
