@@ -45,7 +45,7 @@ func newAttack(t *testing.T) *attack {
 	}`)
 	a.seen = w.ns0.capture("r2")
 	w.ns1.wg("set wg1 peer", w.id2.pub(), "endpoint 10.2.0.1:2")
-	w.ns1.pings("-c", "5", "-f", inner2)
+	w.ns1.flood(5, inner2)
 	a.socket = w.ns0.dialUDP("10.2.0.1:2")
 	return a
 }
@@ -87,17 +87,17 @@ func TestAttacksAreShrugged(t *testing.T) {
 			a := newAttack(t)
 			memory := a.wg2.memory()
 			rx, _ := a.ns2.transfer("wg2", a.id1)
-			through := a.ns1.background("ping", "-n", "-q", "-i", "0.01", inner2)
+			through := a.ns1.steady(10*time.Millisecond, inner2)
 			begin := time.Now()
 			c.run(a)
 			took := time.Since(begin)
-			sent, received, slowest := pingReport(t, through.interrupt(t))
-			a.ns1.pings("-c", "20", "-f", inner2)
-			a.ns2.pings("-c", "20", "-f", inner16)
+			sent, lost, slowest := through.end()
+			a.ns1.flood(20, inner2)
+			a.ns2.flood(20, inner16)
 
 			packets, bytes := a.replies()
-			t.Logf("%d KiB in %v, %d answers; pings meanwhile: %d of %d, the slowest after %v; memory +%d KiB",
-				a.sent>>10, took.Round(time.Millisecond), packets, received, sent, slowest, (a.wg2.memory()-memory)>>10)
+			t.Logf("%d KiB in %v, %d answers; of %d pings meanwhile %d were lost, the slowest after %v; memory +%d KiB",
+				a.sent>>10, took.Round(time.Millisecond), packets, sent, lost, slowest, (a.wg2.memory()-memory)>>10)
 			if packets > 0 && !c.answers {
 				t.Errorf("%d answers, want none", packets)
 			}

@@ -238,9 +238,9 @@ func TestUDPFloodsDoNotStopTheDaemon(t *testing.T) {
 	w.ns1.pings("-c", "1", inner2)
 	for _, size := range []string{"64", "1300"} {
 		iperf(t, w.ns2, w.ns1, inner2, 1, "-u", "-b", "0", "-l", size)
-		w.ns1.pings("-c", "20", "-f", inner2)
+		w.ns1.flood(20, inner2)
 		iperf(t, w.ns1, w.ns2, inner16, 1, "-u", "-b", "0", "-l", size)
-		w.ns2.pings("-c", "20", "-f", inner16)
+		w.ns2.flood(20, inner16)
 	}
 	// Both directions at once, from outside the measured pairs.
 	floods := []*server{
@@ -254,5 +254,5 @@ func TestUDPFloodsDoNotStopTheDaemon(t *testing.T) {
 	for _, s := range slices.Concat(clients, floods) {
 		s.wait(t)
 	}
-	w.ns1.pings("-c", "20", "-f", inner2)
+	w.ns1.flood(20, inner2)
 }

@@ -182,6 +182,20 @@ func (h *host) up(link string, sockets *host, port int) {
 	h.t.Helper()
 	h.ip("link set " + link + " up")
 	waitFor(h.t, patience, link+" has its sockets", func() bool { return sockets.bound(port) })
+	waitFor(h.t, patience, link+" has its addresses", func() bool { return h.settled(link) })
+}
+
+// settled reports whether packets to every IPv6 address of a link are taken: the
+// kernel adds the routes for that some time after the addresses.
+func (h *host) settled(link string) bool {
+	addresses, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/if_inet6", h.PID()))
+	routes, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/ipv6_route", h.PID()))
+	for _, l := range strings.Split(string(addresses), "\n") {
+		if f := strings.Fields(l); len(f) == 6 && f[5] == link && !strings.Contains(string(routes), f[0]+" 80 ") {
+			return false
+		}
+	}
+	return true
 }
 
 // bound reports whether UDP sockets of both families have a port of the host.
@@ -372,13 +386,6 @@ func (s *server) wait(t *testing.T) string {
 		t.Fatalf("%v did not end in %v", s.cmd.Args, patience)
 	}
 	return s.out.String()
-}
-
-// interrupt ends a command as Ctrl-C does and returns what it printed.
-func (s *server) interrupt(t *testing.T) string {
-	t.Helper()
-	must(t, s.cmd.Process.Signal(os.Interrupt))
-	return s.wait(t)
 }
 
 // listens reports whether something in the host accepts TCP connections on a

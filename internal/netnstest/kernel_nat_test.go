@@ -93,7 +93,7 @@ func TestK20K21Onion(t *testing.T) {
 	w.ns2.wg("set on2 listen-port 5 private-key", w.ns2.privateKey(id3), "peer", w.id1.pub(), "allowed-ips 192.168.242.1/32")
 	w.ns2.up("on2", w.ns2, 5)
 	w.ns1.pings("-c", "1", "192.168.242.2")
-	w.ns1.pings("-c", "20", "-f", "192.168.242.2")
+	w.ns1.flood(20, "192.168.242.2")
 
 	w.ns2.ip("link del on2")
 	onion.waitEnded(patience)
@@ -122,8 +122,8 @@ func TestK22PolicyRouting(t *testing.T) {
 			family+" rule add table main suppress_prefixlength 0")
 	}
 	must(t, w.ns1.Sysctl("net/ipv4/conf/vethc/rp_filter", "0"))
-	w.ns1.pings("-c", "100", "-f", "192.168.99.7")
-	w.ns1.pings("-c", "100", "-f", "abab::1111")
+	w.ns1.flood(100, "192.168.99.7")
+	w.ns1.flood(100, "abab::1111")
 }
 
 // K23: a host whose packets ns2 translates into the tunnel is told that there

@@ -86,7 +86,7 @@ func TestK14ChangeOfPrivateKey(t *testing.T) {
 	begin := time.Now()
 	w.ns1.pings("-c", "1", inner2)
 	t.Logf("the first ping with the new key took %v", time.Since(begin))
-	w.ns1.pings("-c", "10", "-f", inner2)
+	w.ns1.flood(10, inner2)
 }
 
 // listenUDP opens a socket in the host.

@@ -4,6 +4,7 @@ package netnstest
 
 import (
 	"testing"
+	"time"
 )
 
 // newStreet is two hosts on one cable, without addresses yet.
@@ -120,12 +121,16 @@ func TestK28BetterRouteAppears(t *testing.T) {
 				t.Fatalf("wg2 sees its peer at %q, want %s", got, want)
 			}
 			w.ns1.ip(c.family + " route add " + c.target + " via " + via(c.second) + " dev veth3 metric 10 src " + c.second)
-			w.ns1.pings("-c", "2", "-i", "0.02", inner2)
+			w.ns1.pings("-c", "1", inner2)
+			time.Sleep(20 * time.Millisecond)
+			w.ns1.pings("-c", "1", inner2)
 			if got, want := w.ns2.endpoint("wg2", w.id1), at(c.second, "1"); got != want {
 				t.Errorf("with the better route wg2 sees its peer at %q, want %s", got, want)
 			}
 			w.ns1.ip(c.family + " route del " + c.target + " metric 10")
-			w.ns1.pings("-c", "2", "-i", "0.02", inner2)
+			w.ns1.pings("-c", "1", inner2)
+			time.Sleep(20 * time.Millisecond)
+			w.ns1.pings("-c", "1", inner2)
 			if got, want := w.ns2.endpoint("wg2", w.id1), at(c.first, "1"); got != want {
 				t.Errorf("without it wg2 sees its peer at %q, want %s", got, want)
 			}

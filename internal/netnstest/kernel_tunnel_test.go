@@ -16,7 +16,7 @@ import (
 func TestK01WarmUpCounters(t *testing.T) {
 	w := newWorld(t)
 	w.connect("127.0.0.1")
-	w.ns2.pings("-c", "10", "-f", inner1)
+	w.ns2.flood(10, inner1)
 
 	// The initiator sends 148 bytes of initiation and ten messages of 128, and
 	// perhaps a keepalive of 32; it gets 92 bytes of response and the answers.
@@ -47,7 +47,7 @@ func TestK02ToK08EverythingThroughTheTunnel(t *testing.T) {
 				w.setMTU(mtu)
 				exercise(t, w.ns1, w.ns2)
 				if mtu == jumbo {
-					w.ns1.pings("-c", "3", "-i", "0.01", "-s", "33000", "-M", "do", inner2)
+					w.ns1.pings("-c", "1", "-s", "33000", "-M", "do", inner2)
 				}
 			})
 		}

@@ -49,7 +49,7 @@ func TestLifeUpWorksSoon(t *testing.T) {
 func TestLifeDownErasesAndUpBringsBack(t *testing.T) {
 	w := newWorld(t)
 	w.connect("127.0.0.1")
-	w.ns1.pings("-c", "3", "-f", inner2)
+	w.ns1.flood(3, inner2)
 	conf := w.ns0.run("wg", "showconf", "wg1")
 	w.ns1.ip("link set wg1 down")
 	waitFor(t, patience, "the sockets are closed", func() bool { return !w.ns0.bound(1) })
@@ -67,8 +67,8 @@ func TestLifeDownErasesAndUpBringsBack(t *testing.T) {
 		t.Errorf("with erased keys %d bytes were received and %d sent", rx2-rx, tx2-tx)
 	}
 	// A new handshake from here needs no waiting.
-	w.ns1.pings("-c", "3", "-f", inner2)
-	w.ns2.pings("-c", "3", "-f", inner1)
+	w.ns1.flood(3, inner2)
+	w.ns2.flood(3, inner1)
 }
 
 // compat 4.5: every way to end a daemon leaves no process, no link, no socket.

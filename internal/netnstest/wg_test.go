@@ -153,19 +153,6 @@ func (u *uapi) ask(request string) (lines []string, errno int, err error) {
 	}
 }
 
-// set sends a set request through the control socket.
-func (h *host) set(device, lines string) {
-	h.t.Helper()
-	u, err := h.dialUAPI(device)
-	must(h.t, err)
-	defer u.c.Close()
-	_, errno, err := u.ask("set=1\n" + strings.TrimSpace(lines) + "\n\n")
-	must(h.t, err)
-	if errno != 0 {
-		h.t.Fatalf("set of %s: errno %d", device, errno)
-	}
-}
-
 // get reads a device through the control socket.
 func (h *host) get(device string) ([]string, error) {
 	u, err := h.dialUAPI(device)

@@ -95,10 +95,10 @@ func (w *world) setMTU(mtu int) {
 func exercise(t *testing.T, ns1, ns2 *host) {
 	t.Helper()
 	// K2
-	ns2.pings("-c", "10", "-f", inner1)
-	ns1.pings("-c", "10", "-f", inner2)
-	ns2.pings("-c", "10", "-f", inner16)
-	ns1.pings("-c", "10", "-f", inner26)
+	ns2.flood(10, inner1)
+	ns1.flood(10, inner2)
+	ns2.flood(10, inner16)
+	ns1.flood(10, inner26)
 	// K3
 	iperf(t, ns2, ns1, inner2, 1, "-Z")
 	iperf(t, ns1, ns2, inner16, 1, "-Z")
