@@ -338,7 +338,7 @@ func TestPortThatWasTaken(t *testing.T) {
 	})
 }
 
-// [K] socket.c, E18: what the socket refused is not counted as sent.
+// [K] socket.c: what the socket refused is not counted as sent.
 func TestRefusedIsNotSent(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		a, b := w.add(1), w.add(2)
@@ -628,5 +628,68 @@ func TestSessionsEndUnderTraffic(t *testing.T) {
 		b.received()
 		a.reaches(b)
 		b.reaches(a)
+	})
+}
+
+// B36, B37, S03: a peer that was removed is garbage at once, also when packets
+// crossed and waited a moment before.
+func TestRemovedPeersAreFreed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		lost := manyPeers(20, 1)
+		a.must(lost)
+		var freed atomic.Int32
+		a.call(func() {
+			for _, p := range a.peers {
+				runtime.AddCleanup(p, func(int) { freed.Add(1) }, 0)
+			}
+		})
+		a.reaches(b)
+		b.reaches(a)
+		for i := range 20 {
+			a.send(ping(a.inner, netip.AddrFrom4([4]byte{100, 0, 0, byte(i)}), 84, 0)) // staged
+		}
+		a.send(ping(a.inner, b.inner, 84, 0))
+		w.wait(10 * time.Second)
+		b.received()
+		a.must(conf.Change{ReplacePeers: true})
+		for range 100 {
+			w.wait(time.Second)
+			runtime.GC()
+			if freed.Load() == 21 {
+				return
+			}
+		}
+		t.Errorf("%d of 21 peers were freed", freed.Load())
+	})
+}
+
+// P33, B03: the own key as a peer, in every order, under traffic.
+func TestOwnKeyBecomesPeer(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		k := key.NewPrivate([32]byte{8: 77})
+		self := conf.PeerChange{PublicKey: k.Public(), AllowedIPs: []conf.AllowedIP{{Prefix: netip.MustParsePrefix("10.9.0.0/16")}}}
+		for i := range 1000 {
+			a.send(ping(a.inner, b.inner, 84, 0))
+			a.must(conf.Change{Peers: []conf.PeerChange{self}})
+			if i%2 == 0 {
+				a.must(conf.Change{PrivateKey: &k, Peers: []conf.PeerChange{self}})
+			} else {
+				a.must(conf.Change{PrivateKey: &k})
+			}
+			if n := len(a.Status().Peers); n != 1 {
+				t.Fatalf("%d peers, want one", n)
+			}
+			if _, found := a.routes.Load().Lookup(netip.MustParseAddr("10.9.0.1")); found {
+				t.Fatal("a route to ourselves is left")
+			}
+			a.must(conf.Change{PrivateKey: &a.key})
+		}
+		w.wait(10 * time.Second)
+		b.received()
+		a.reaches(b)
 	})
 }

@@ -92,7 +92,6 @@ func (o *outbound) handle(batch []packet.Super) {
 	now := o.d.clock.Now()
 	mtu := int(o.d.mtu.Load())
 	routes := o.d.routes.Load()
-	o.last.peer, o.last.dst = nil, netip.Addr{}
 	for i := range batch {
 		s := &batch[i]
 		h, ok := ippkt.Parse(s.Bytes())
@@ -129,6 +128,7 @@ func (o *outbound) handle(batch []packet.Super) {
 		}
 		o.send(now, port, p, packet.Run{To: *ep, TOS: ippkt.EncapsulateTOS(h.TOS), HopLimit: hops})
 	}
+	o.last.peer, o.last.dst = nil, netip.Addr{} // a removed peer is not kept alive
 	o.flush(port)
 }
 

@@ -6,7 +6,7 @@ import "github.com/warrenvpn/warren/internal/tunnel"
 // else waits. Each may cost a handshake, some 150 µs: a hundred thousand timers
 // or peers with persistent keepalive that come due at once must not keep a
 // handshake of somebody else, a change or a question waiting for all of them.
-const perTurn = 64
+const perTurn = 16
 
 // always is ready.
 var always = func() chan struct{} {
