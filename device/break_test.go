@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/internal/clock"
 	"github.com/warrenvpn/warren/internal/noise"
 	"github.com/warrenvpn/warren/internal/tunnel"
+	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/packet"
 	"github.com/warrenvpn/warren/tun/tuntest"
@@ -692,4 +694,81 @@ func TestOwnKeyBecomesPeer(t *testing.T) {
 		b.received()
 		a.reaches(b)
 	})
+}
+
+// keeper is a port that keeps copies of what is sent.
+type keeper struct {
+	sink
+	runs []packet.Run
+}
+
+func (k *keeper) Send(runs []packet.Run) error {
+	for _, r := range runs {
+		r.Buf = slices.Clone(r.Buf)
+		k.runs = append(k.runs, r)
+	}
+	return nil
+}
+
+// P26, B11, B38: in batches that mix 128 peers each packet leaves with the
+// session and to the endpoint of its peer, and what comes back, from a new
+// address each, is credited to the peer whose session it is.
+func TestMixedBatchesAreAttributed(t *testing.T) {
+	const n, seed = 128, 26
+	o, in, _ := lanes(t)
+	d, port := o.d, new(keeper)
+	d.port.Store(&openPort{port})
+	if err := d.apply(ptr(manyPeers(n, 0))); err != nil {
+		t.Fatal(err)
+	}
+	peers := d.order[1:]
+	for _, p := range peers {
+		index := d.index.reserve(p)
+		s := tunnel.NewSession(index, index, true, &noise.Keys{}, d.clock.Now())
+		d.index.admit(p, s)
+		p.session.Store(s)
+	}
+	r := rand.New(rand.NewPCG(seed, seed))
+	back := newDatagrams(1)
+	counts := make([]uint64, n)
+	total := 0
+	for range 300 {
+		var batch []packet.Super
+		for range 1 + r.IntN(tunBatch) {
+			who := byte(r.IntN(n))
+			pkt := ping(netip.AddrFrom4([4]byte{100, 0, 0, who}), netip.AddrFrom4([4]byte{100, 0, 0, who}), 28+r.IntN(3)*100, 0)
+			batch = append(batch, packet.Super{Buf: pkt, N: len(pkt)})
+		}
+		o.handle(batch)
+		for _, run := range port.runs {
+			g := &back[0]
+			g.N, g.Segment = copy(g.Buf, run.Buf), run.Segment
+			who := run.To.Remote.Addr().As4()[3]
+			g.From.Remote = netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, who}), uint16(1+r.IntN(60000)))
+			for off := 0; off < g.N; off += g.Segment {
+				if e := d.index.lookup(wire.Transport(g.Buf[off:]).ReceiverIndex()); e == nil || e.peer != peers[who] {
+					t.Fatalf("seed %d: a message to peer %d has the index of another", seed, who)
+				}
+				total++
+			}
+			in.handle(back)
+			counts[who] += uint64(g.N)
+			if p := peers[who]; *p.endpoint.Load() != g.From || p.rx.Load() != counts[who] {
+				t.Fatalf("seed %d: peer %d at %v with %d received, want %v with %d",
+					seed, who, p.endpoint.Load(), p.rx.Load(), g.From, counts[who])
+			}
+		}
+		port.runs = nil
+		for i, p := range peers { // back to the address that tells who it is
+			if sent := p.tx.Load(); sent != counts[i] {
+				t.Fatalf("seed %d: peer %d: %d bytes sent, want %d", seed, i, sent, counts[i])
+			}
+			p.endpoint.Store(&packet.Endpoint{Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{100, 0, 0, byte(i)}), 51820)})
+		}
+	}
+	for reason := range in.l.drops.n {
+		if n := in.l.drops.n[reason].Load() + o.l.drops.n[reason].Load(); n != 0 {
+			t.Errorf("%d of %d packets dropped: %v", n, total, Drop(reason))
+		}
+	}
 }
