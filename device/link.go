@@ -1,8 +1,6 @@
 package device
 
 import (
-	"fmt"
-
 	"github.com/warrenvpn/warren/internal/tunnel"
 	"github.com/warrenvpn/warren/packet"
 )
@@ -78,7 +76,7 @@ func (d *Device) stop(p *peer) {
 func (d *Device) openPort(number uint16, mark uint32) (*openPort, error) {
 	port, err := d.network.Open(number, mark)
 	if err != nil {
-		return nil, fmt.Errorf("open UDP port %d: %w", number, err)
+		return nil, err // which names the port
 	}
 	return &openPort{port}, nil
 }

@@ -30,5 +30,6 @@ type Joiner interface {
 type Network interface {
 	// Open binds port on IPv4 and IPv6, on whichever of them the host has. Port
 	// 0 asks for any port that is free on both. mark is the fwmark, 0 for none.
+	// An error names the port, as "open UDP port 51820: address already in use".
 	Open(port uint16, mark uint32) (packet.Port, error)
 }
