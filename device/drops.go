@@ -12,7 +12,6 @@ const (
 	DropMalformed       Drop = iota // not an IP packet, or cut short
 	DropNoPeer                      // outgoing: no peer has the destination among its allowed IPs
 	DropNoEndpoint                  // outgoing: the peer's address is not known
-	DropNoKey                       // outgoing: the interface has no private key, and the packet was pushed out of the stage
 	DropStageFull                   // outgoing: pushed out by newer packets while waiting for a session
 	DropLoop                        // outgoing: our own encrypted packet came back into the tunnel
 	DropTooManySegments             // outgoing: an oversized packet would be cut into too many pieces
@@ -35,7 +34,7 @@ const (
 )
 
 var dropNames = [numDrops]string{
-	DropMalformed: "malformed", DropNoPeer: "no_peer", DropNoEndpoint: "no_endpoint", DropNoKey: "no_key",
+	DropMalformed: "malformed", DropNoPeer: "no_peer", DropNoEndpoint: "no_endpoint",
 	DropStageFull: "stage_full", DropLoop: "routing_loop", DropTooManySegments: "too_many_segments",
 	DropSend: "send_failed", DropUnknownType: "unknown_type", DropUnknownIndex: "unknown_index",
 	DropExpired: "session_expired", DropBadTag: "bad_tag", DropReplayed: "replayed", DropBadInner: "bad_inner",
