@@ -36,12 +36,11 @@ type Config struct {
 	// GSOMaxSize is the size that the system's super-packets on this link stay
 	// below, in bytes: 0 chooses, a negative number leaves it alone.
 	//
-	// Smaller than 64 KiB, the two ends of one TCP stream overlap better, and a
-	// super-packet with the tunnel's overhead still fits one segmented send. But
-	// a larger super-packet that is forwarded into the link is cut into single
-	// packets, which is a cliff for gateways. So what is chosen is GSOSizeHost
-	// while the network namespace of the link forwards nothing, and
-	// GSOSizeGateway from the moment it does.
+	// A little smaller than 64 KiB, a super-packet with the tunnel's overhead
+	// still fits one segmented send. But a larger one that is forwarded into
+	// the link is cut into single packets, which is a cliff for gateways. So
+	// what is chosen is GSOSizeHost while the network namespace of the link
+	// forwards nothing, and GSOSizeGateway from the moment it does.
 	GSOMaxSize int
 	// TxQueueLen is the number of packets, super-packets included, that the
 	// system queues for us; 0 leaves the kernel's default of 500.
@@ -50,7 +49,7 @@ type Config struct {
 
 // What is chosen for Config.GSOMaxSize.
 const (
-	GSOSizeHost    = 40000
+	GSOSizeHost    = 61612 // 45 TCP segments at MTU 1420: as many messages as one send takes
 	GSOSizeGateway = 65536
 )
 
