@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Text returns the endpoint as it is written: the host in brackets if it has a
-// colon, a colon, and the port.
+// Text returns the endpoint as it is written: the host, in brackets if either
+// part has a colon (the port of a hostile text may), a colon, and the port.
 func (e Endpoint) Text() string {
-	if strings.ContainsRune(e.Host, ':') {
+	if strings.ContainsRune(e.Host+e.Port, ':') {
 		return "[" + e.Host + "]:" + e.Port
 	}
 	return e.Host + ":" + e.Port
