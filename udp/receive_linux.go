@@ -29,7 +29,7 @@ type receiver struct {
 	last      int // size of the last datagram
 	failures  int // errors in a row
 	waiting   waiting
-	waiter    *netpoll.Waiter // made by the first Receive that has to wait
+	waiter    *netpoll.Waiter // nil if there could be none
 
 	msgs    [maxBatch]message
 	iovs    [maxBatch]unix.Iovec
@@ -45,6 +45,9 @@ func newReceiver(p *port, fd int, handshake bool) *receiver {
 		h.Iov = &r.iovs[i]
 		h.SetIovlen(1)
 		h.Control = &r.control[i][0]
+	}
+	if w, err := netpoll.New(fd, p.wake); err == nil {
+		r.waiter = w
 	}
 	return r
 }
@@ -152,14 +155,9 @@ func (r *receiver) pause(errno unix.Errno) error {
 		return nil
 	case unix.EAGAIN:
 		if r.waiter == nil {
-			w, err := netpoll.New(r.fd, r.p.wake)
-			if err != nil {
-				return err
-			}
-			r.waiter = w
-		}
-		if r.waiter.Wait() != nil {
-			return errClosed
+			outcome = r.p.wait(&r.waiting, r.fd, unix.POLLIN, nil)
+		} else if r.waiter.Wait() != nil {
+			outcome = wasClosed
 		}
 	default:
 		// An ICMP error left on the socket is read like this once, and means
