@@ -60,6 +60,13 @@ func (w *world) inject(from, to netip.AddrPort, b []byte) {
 	deliver(udptest.Packet{From: from, To: to, Payload: slices.Clone(b)})
 }
 
+// hold delays every datagram by d.
+func (w *world) hold(d time.Duration) {
+	w.net.SetFilter(func(p udptest.Packet, deliver func(udptest.Packet)) {
+		time.AfterFunc(d, func() { deliver(p) })
+	})
+}
+
 // at returns the host with an outer address.
 func (w *world) at(outer netip.Addr) *udptest.Host {
 	if w.hosts[outer] == nil {

@@ -164,14 +164,16 @@ func (p *Peer) newResponse(now mono.Time, msg []byte, r *noise.Responder, index 
 	return NewSession(index, remoteIndex, false, &keys, now), true
 }
 
-// yield puts our retry off when the peer's initiation crossed ours and its public
-// key is the greater one: both handshakes are lost then, and the retries must not
-// cross again, however slow the path is (T08).
+// yield puts our next initiation off, a retry or one that traffic asks for, when
+// the peer's crossed ours and its public key is the greater one: both handshakes
+// are lost then, and the next ones must not cross again, however slow the path is
+// and however much both sides have to send (T08).
 func (p *Peer) yield(now mono.Time) {
 	own, theirs := p.env.Static.Public(), p.remote.Public()
 	if p.pending == nil || p.retransmitAt.IsZero() || bytes.Compare(own[:], theirs[:]) > 0 {
 		return
 	}
+	p.sentAt = now.Add(crossedWait)
 	p.retransmitAt = max(p.retransmitAt, p.retryTime(now).Add(crossedWait))
 }
 

@@ -183,6 +183,7 @@ func (m *model) handleInitiation(now mono.Time, in *modelMessage, from string) {
 	m.seen, m.latest, m.accepted, m.sentAt = true, in.stamp, now, now
 	m.say("endpoint %s", from)
 	if m.pending != nil && m.smaller && m.retransmit != 0 {
+		m.sentAt = now.Add(time.Second)
 		m.retransmit = max(m.retransmit, now.Add(mRekeyTimeout+m.jitter(now)+time.Second))
 	}
 	m.pending = nil
