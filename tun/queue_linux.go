@@ -86,7 +86,7 @@ func (q *queue) Read(batch []packet.Super) (int, error) {
 // hot path
 func (q *queue) readOne(s *packet.Super) error {
 	if !q.dev.vnet {
-		n, err := unix.Read(q.fd, s.Buf[headroom:])
+		n, err := read(q.fd, s.Buf[headroom:])
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (q *queue) readOne(s *packet.Super) error {
 		}
 		return nil
 	}
-	n, err := unix.Read(q.fd, s.Buf[headroom-virtioSize:])
+	n, err := read(q.fd, s.Buf[headroom-virtioSize:])
 	if err != nil {
 		return err
 	}
@@ -109,6 +109,22 @@ func (q *queue) readOne(s *packet.Super) error {
 	}
 	s.Off, s.N, s.Offload = headroom, n-virtioSize, o
 	return nil
+}
+
+// read and writev do not block, so the runtime is not told of them (RawSyscall):
+// it would take the processor away from the lane meanwhile, and wake threads to
+// have it used (docs/performance.md).
+
+// read reads one packet, with its virtio header where there is one. b is on the
+// heap, as the vectors of writev are: the runtime does not see the kernel use it.
+//
+// hot path
+func read(fd int, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // wait blocks until there is something to read, or until Close.
@@ -252,7 +268,7 @@ func (q *queue) writev(w *writer, o packet.Offload, parts [][]byte) error {
 	}
 	for try := 0; ; {
 		// The vectors and what they point to stay reachable through w and parts.
-		n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(q.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(q.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		switch {
 		case errno == 0 && int(n) == size:
 			return nil
