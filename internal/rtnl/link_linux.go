@@ -73,6 +73,24 @@ func parseLink(m netlink.Message) (Link, error) {
 	return l, nil
 }
 
+// AddLink makes an interface of a kind, such as wireguard, that needs no further
+// parameters, as `ip link add dev NAME type KIND` does. The error is ErrExists
+// if the name is taken, and ErrNoKind (and unix.EOPNOTSUPP) if the kernel does
+// not have the kind and could not load it.
+func (c *Conn) AddLink(name, kind string) error {
+	err := c.change(unix.RTM_NEWLINK, netlink.Create|netlink.Excl, ifinfomsg(0, 0, 0), func(ae *netlink.AttributeEncoder) {
+		ae.String(unix.IFLA_IFNAME, name)
+		ae.Nested(unix.IFLA_LINKINFO, func(info *netlink.AttributeEncoder) error {
+			info.String(unix.IFLA_INFO_KIND, kind)
+			return nil
+		})
+	})
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("%w (%s): %w", ErrNoKind, kind, err)
+	}
+	return exists(err)
+}
+
 // DeleteLink removes an interface. The error is ErrNoLink if there is none.
 func (c *Conn) DeleteLink(index int) error {
 	return noLink(c.change(unix.RTM_DELLINK, 0, ifinfomsg(index, 0, 0), nil))

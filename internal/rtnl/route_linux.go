@@ -148,18 +148,37 @@ func (c *Conn) AddRoute(r Route) error {
 	if to.Addr().Is4() && !r.Gateway.IsValid() {
 		h.scope = unix.RT_SCOPE_LINK
 	}
-	err := c.change(unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, h.bytes(), func(ae *netlink.AttributeEncoder) {
-		ae.Bytes(unix.RTA_DST, to.Addr().AsSlice())
-		if r.Gateway.IsValid() {
-			ae.Bytes(unix.RTA_GATEWAY, r.Gateway.AsSlice())
-		}
-		ae.Uint32(unix.RTA_OIF, uint32(r.Link))
-		if r.Metric != 0 {
-			ae.Uint32(unix.RTA_PRIORITY, r.Metric)
-		}
-		if r.Table >= 256 {
-			ae.Uint32(unix.RTA_TABLE, r.Table)
-		}
-	})
+	err := c.change(unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, h.bytes(), r.encode)
 	return exists(noLink(err))
+}
+
+// DeleteRoute removes a unicast route with this destination, interface, gateway
+// and metric from its table; a metric of 0 is any. The error is ErrNoRoute if
+// there is none (any more) and ErrNoLink if there is no such interface, both of
+// which who only wants it gone may take for success.
+func (c *Conn) DeleteRoute(r Route) error {
+	to := r.Destination.Masked()
+	h := rtmsg{
+		family: family(to.Addr()), bits: byte(to.Bits()), table: r.Table,
+		scope: unix.RT_SCOPE_NOWHERE, class: unix.RTN_UNICAST, // nowhere: of any scope
+	}
+	err := c.change(unix.RTM_DELROUTE, 0, h.bytes(), r.encode)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("%w to %s in table %d: %w", ErrNoRoute, to, r.Table, err)
+	}
+	return noLink(err)
+}
+
+func (r Route) encode(ae *netlink.AttributeEncoder) {
+	ae.Bytes(unix.RTA_DST, r.Destination.Masked().Addr().AsSlice())
+	if r.Gateway.IsValid() {
+		ae.Bytes(unix.RTA_GATEWAY, r.Gateway.AsSlice())
+	}
+	ae.Uint32(unix.RTA_OIF, uint32(r.Link))
+	if r.Metric != 0 {
+		ae.Uint32(unix.RTA_PRIORITY, r.Metric)
+	}
+	if r.Table >= 256 {
+		ae.Uint32(unix.RTA_TABLE, r.Table)
+	}
 }

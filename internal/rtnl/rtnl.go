@@ -13,6 +13,10 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrNoRoute says that the kernel has no way to an address.
 	ErrNoRoute = errors.New("no route")
+	// ErrNoRule says that the kernel has no such policy rule.
+	ErrNoRule = errors.New("no such rule")
+	// ErrNoKind says that the kernel cannot make interfaces of this kind.
+	ErrNoKind = errors.New("the kernel knows no such kind of interface")
 )
 
 // TableMain is the routing table that ordinary routes are in.
@@ -41,4 +45,23 @@ type Route struct {
 	Table       uint32
 	Metric      uint32
 	MTU         int // 0: that of the interface
+}
+
+// Rule is a policy rule that looks a table up, of the form
+//
+//	[not] [fwmark MARK] lookup TABLE [suppress_prefixlength N]
+//
+// Two rules are the same if they are equal.
+type Rule struct {
+	Family   int    // 4 or 6
+	Priority uint32 // lower ones are tried first; 0 for AddRule: the kernel chooses
+	Mark     uint32 // 0: whatever the mark is
+	Not      bool   // it is for packets that do not have the mark
+	Table    uint32
+	// SuppressPrefixLength makes the rule refuse routes whose prefix is not
+	// longer than this: 0 refuses the default route. -1: it refuses none.
+	SuppressPrefixLength int
+	// Other says that the rule has conditions or an action for which this type
+	// has no words. Such rules are listed, but neither added nor deleted.
+	Other bool
 }

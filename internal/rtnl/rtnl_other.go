@@ -54,3 +54,21 @@ func (*Conn) Path(netip.Addr) (Route, error) { return Route{}, unsupported() }
 
 // AddRoute fails: rtnetlink is Linux's.
 func (*Conn) AddRoute(Route) error { return unsupported() }
+
+// DeleteRoute fails: rtnetlink is Linux's.
+func (*Conn) DeleteRoute(Route) error { return unsupported() }
+
+// TableEmpty fails: rtnetlink is Linux's.
+func (*Conn) TableEmpty(int, uint32) (bool, error) { return false, unsupported() }
+
+// Rules fails: rtnetlink is Linux's.
+func (*Conn) Rules(int) ([]Rule, error) { return nil, unsupported() }
+
+// AddRule fails: rtnetlink is Linux's.
+func (*Conn) AddRule(Rule) (uint32, error) { return 0, unsupported() }
+
+// DeleteRule fails: rtnetlink is Linux's.
+func (*Conn) DeleteRule(Rule) error { return unsupported() }
+
+// AddLink fails: rtnetlink is Linux's.
+func (*Conn) AddLink(string, string) error { return unsupported() }
