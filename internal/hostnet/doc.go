@@ -3,8 +3,9 @@
 // system.
 //
 // It decides nothing: what is to be done is planned by internal/quick. It does
-// not speak WireGuard and starts no programs: those steps belong to the caller,
-// who puts the parts together as a Performer.
+// not speak WireGuard and starts no programs, but for those of iptables where
+// there is no other way to its rules: such steps belong to the caller, who puts
+// the parts together as a Performer.
 //
 //	run := hostnet.Run{Config: c, Host: performer, Announce: print}
 //	err := run.Up(ctx) // all of it, or nothing

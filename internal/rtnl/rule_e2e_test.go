@@ -62,8 +62,8 @@ func add(t *testing.T, c *rtnl.Conn, r rtnl.Rule) rtnl.Rule {
 	return r
 }
 
-// B: `down` of one tunnel leaves the rules of another, also where the number
-// of one table begins with that of the other (compat 7.2, Q9).
+// `down` of one tunnel leaves the rules of another, also where the number
+// of one table begins with that of the other (compat 7.2).
 func TestDeleteRuleExactly(t *testing.T) {
 	c := namespace(t)
 	before := rules(t, c, 4)

@@ -1,0 +1,344 @@
+//go:build linux && e2e
+
+package hostnet_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/hostnet"
+)
+
+// namespace puts the calling test, and the programs it starts, into a network
+// and a mount namespace of their own. Its thread ends with the test.
+func namespace(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // without unlock
+	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, stdin, name string, args ...string) string {
+	t.Helper()
+	c := exec.Command(name, args...)
+	c.Stdin = strings.NewReader(stdin)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s\n%s", name, strings.Join(args, " "), err, out, stdin)
+	}
+	return string(out)
+}
+
+func addrs(s string) []netip.Addr {
+	var all []netip.Addr
+	for _, w := range strings.Fields(s) {
+		all = append(all, netip.MustParseAddr(w))
+	}
+	return all
+}
+
+// rulesetOf writes down compat 2.3 for nft.
+func rulesetOf(a hostnet.AntiLeak) string {
+	family := map[int]string{4: "ip", 6: "ip6"}[a.Family]
+	table := family + " wg-quick-" + a.Interface
+	var b strings.Builder
+	fmt.Fprintf(&b, "add table %s\n", table)
+	fmt.Fprintf(&b, "add chain %s preraw { type filter hook prerouting priority -300; }\n", table)
+	fmt.Fprintf(&b, "add chain %s premangle { type filter hook prerouting priority -150; }\n", table)
+	fmt.Fprintf(&b, "add chain %s postmangle { type filter hook postrouting priority -150; }\n", table)
+	for _, addr := range a.Addresses {
+		if addr.Is4() == (a.Family == 4) {
+			fmt.Fprintf(&b, "add rule %s preraw iifname != %q %s daddr %s fib saddr type != local drop\n", table, a.Interface, family, addr)
+		}
+	}
+	fmt.Fprintf(&b, "add rule %s postmangle meta l4proto udp mark %d ct mark set mark\n", table, a.Mark)
+	fmt.Fprintf(&b, "add rule %s premangle meta l4proto udp meta mark set ct mark\n", table)
+	return b.String()
+}
+
+// Q22, Q25: nft lists what is made here as what it makes itself, down to the
+// compiled instructions.
+func TestAntiLeakSameAsNft(t *testing.T) {
+	many := make([]netip.Addr, 1000)
+	for i := range many {
+		many[i] = netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)})
+	}
+	for _, a := range []hostnet.AntiLeak{
+		{Interface: "wg0", Addresses: addrs("10.0.0.1 fd00::1 192.0.2.255"), Mark: 51820},
+		{Interface: "wg0", Addresses: nil, Mark: 1},
+		{Interface: "a", Addresses: addrs("0.0.0.0 255.255.255.255 :: ::ffff:10.0.0.1 ff02::1"), Mark: 1<<32 - 1},
+		{Interface: "wg-0_1.2-x", Addresses: addrs("10.0.0.1 2001:db8::ffff"), Mark: 0x01020304},
+		{Interface: "abcdefghijklmno", Addresses: many, Mark: 254},
+	} {
+		for _, a.Family = range []int{4, 6} {
+			namespace(t)
+			if err := hostnet.AddAntiLeak(a); err != nil {
+				t.Errorf("%s, family %d: %v", a.Interface, a.Family, err)
+				continue
+			}
+			got := []string{run(t, "", "nft", "list", "ruleset"), run(t, "", "nft", "--debug=netlink", "list", "ruleset")}
+			listed, err := hostnet.AntiLeaks(a.Interface)
+
+			namespace(t)
+			run(t, rulesetOf(a), "nft", "-f", "-")
+			want := []string{run(t, "", "nft", "list", "ruleset"), run(t, "", "nft", "--debug=netlink", "list", "ruleset")}
+			wantListed, wantErr := hostnet.AntiLeaks(a.Interface)
+			if !slices.Equal(got, want) {
+				t.Errorf("ours is listed as\n%s\nthat of nft as\n%s", strings.Join(got, ""), strings.Join(want, ""))
+			}
+			if fmt.Sprint(listed) != fmt.Sprint(wantListed) || err != nil || wantErr != nil {
+				t.Errorf("ours reads as %v, %v, that of nft as %v, %v", listed, err, wantListed, wantErr)
+			}
+			if len(listed) != 1 || listed[0].Mark != a.Mark || listed[0].Family != a.Family {
+				t.Errorf("%v reads back as %v", a, listed)
+			}
+			for _, addr := range a.Addresses {
+				if addr.Is4() == (a.Family == 4) && !slices.Contains(listed[0].Addresses, addr) {
+					t.Errorf("%v is missing from %v", addr, listed)
+				}
+			}
+		}
+	}
+}
+
+// Q25: names that nft's language cannot say work too, and none is taken for
+// another.
+func TestAntiLeakOddNames(t *testing.T) {
+	namespace(t)
+	names := []string{"wg0", "wg0.1", "wg", "wg00", "-h", "table", "1", "a_=+.-z", "abcdefghijklmno", "=", "+", "."}
+	for _, name := range names {
+		for _, family := range []int{4, 6} {
+			if err := hostnet.AddAntiLeak(hostnet.AntiLeak{Interface: name, Family: family, Addresses: addrs("10.0.0.1 fd00::1"), Mark: 7}); err != nil {
+				t.Fatalf("%q: %v", name, err)
+			}
+		}
+	}
+	for i, name := range names {
+		tables := run(t, "", "nft", "list", "tables")
+		if n := strings.Count(tables, "\n"); n != 2*(len(names)-i) {
+			t.Fatalf("%d tables, want %d:\n%s", n, 2*(len(names)-i), tables)
+		}
+		for _, family := range []string{"ip", "ip6"} {
+			if line := "table " + family + " wg-quick-" + name + "\n"; !strings.Contains(tables, line) {
+				t.Errorf("no %q among\n%s", line, tables)
+			}
+		}
+		if all, err := hostnet.AntiLeaks(name); err != nil || len(all) != 2 {
+			t.Errorf("%q: %v, error %v, want two", name, all, err)
+		}
+		for range 2 { // the second time there is nothing, and that is no error
+			if err := hostnet.RemoveAntiLeak(name); err != nil {
+				t.Fatalf("remove %q: %v", name, err)
+			}
+			if all, err := hostnet.AntiLeaks(name); err != nil || len(all) != 0 {
+				t.Errorf("%q: %v, error %v, want none", name, all, err)
+			}
+		}
+	}
+	for _, name := range []string{"", "sixteen-letters-"} {
+		if err := hostnet.AddAntiLeak(hostnet.AntiLeak{Interface: name, Family: 4}); err == nil {
+			t.Errorf("%q was taken for the name of an interface", name)
+		}
+	}
+}
+
+// What wg-quick made is removed, tables of others are not, and a second time
+// replaces the first.
+func TestAntiLeakBesidesOthers(t *testing.T) {
+	namespace(t)
+	a := hostnet.AntiLeak{Interface: "wg0", Family: 4, Addresses: addrs("10.0.0.1"), Mark: 51820}
+	others := "table inet filter {\n}\ntable ip wg-quick-wg01 {\n}\ntable ip xwg-quick-wg0 {\n}\n"
+	run(t, others+"table inet wg-quick-wg0 {\n}\n"+rulesetOf(a), "nft", "-f", "-")
+	for _, a.Mark = range []uint32{1, 2} {
+		if err := hostnet.AddAntiLeak(a); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := hostnet.AntiLeaks("wg0"); err != nil || len(all) != 1 || all[0].Mark != a.Mark || len(all[0].Addresses) != 1 {
+			t.Errorf("%v, error %v, want the one that was set last", all, err)
+		}
+	}
+	if err := hostnet.RemoveAntiLeak("wg0"); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, "", "nft", "list", "ruleset"); strings.ReplaceAll(got, "\n\n", "\n") != others {
+		t.Errorf("left is\n%s\nwant\n%s", got, others)
+	}
+}
+
+// Q24: without nf_tables and iptables, adding says that there is no firewall,
+// and removing finds nothing.
+func TestAntiLeakWithoutFirewall(t *testing.T) {
+	namespace(t)
+	t.Setenv("PATH", t.TempDir())
+	for _, answer := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT} {
+		refuseSocket(t, unix.NETLINK_NETFILTER, answer)
+		err := hostnet.AddAntiLeak(hostnet.AntiLeak{Interface: "wg0", Family: 4, Addresses: addrs("10.0.0.1"), Mark: 1})
+		if !errors.Is(err, hostnet.ErrNoFirewall) || !errors.Is(err, unix.EPROTONOSUPPORT) {
+			t.Errorf("%v, want ErrNoFirewall", err)
+		}
+		if err := hostnet.RemoveAntiLeak("wg0"); err != nil {
+			t.Errorf("remove: %v", err)
+		}
+		if all, err := hostnet.AntiLeaks("wg0"); err != nil || all != nil {
+			t.Errorf("list: %v, error %v", all, err)
+		}
+	}
+}
+
+// refuseSocket makes the kernel refuse netlink sockets of a protocol to the
+// calling thread, as one does that has not got it.
+func refuseSocket(t *testing.T, protocol uint32, answer unix.Errno) {
+	t.Helper()
+	const nr, arg0, arg2 = 0, 16, 32 // in struct seccomp_data; the low half of arguments comes first here
+	load := func(at uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
+	}
+	unless := func(value uint32, skip uint8) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: value, Jf: skip}
+	}
+	filter := []unix.SockFilter{
+		load(nr), unless(unix.SYS_SOCKET, 5),
+		load(arg0), unless(unix.AF_NETLINK, 3),
+		load(arg2), unless(protocol, 1),
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(answer)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Q06: a container's settings cannot be written, and the hint says what helps.
+func TestSysctl(t *testing.T) {
+	namespace(t)
+	const name = "net.ipv4.conf.all.src_valid_mark"
+	for _, value := range []string{"1", "0", "1"} {
+		if err := hostnet.SetSysctl(name, value); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := hostnet.Sysctl(name); err != nil || got != value {
+			t.Errorf("%s = %q, error %v, want %s", name, got, err, value)
+		}
+	}
+	if err := hostnet.SetSysctl("net.ipv4.no.such", "1"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v, want that there is none", err)
+	}
+	if err := unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := hostnet.SetSysctl(name, "1"); err != nil {
+		t.Errorf("nothing is to be written: %v", err)
+	}
+	err := hostnet.SetSysctl(name, "0")
+	hint, ok := err.(interface{ Hints() string })
+	_ = hint
+	if !errors.Is(err, unix.EROFS) || ok {
+		t.Errorf("%v, want one about a read-only file system", err)
+	}
+	wantHint(t, err, "--sysctl net.ipv4.conf.all.src_valid_mark=0")
+}
+
+func TestIPv6Disabled(t *testing.T) {
+	namespace(t)
+	run(t, "", "ip", "tuntap", "add", "dev", "wg0.1", "mode", "tun")
+	want := func(link string, want bool) {
+		t.Helper()
+		if got, why := hostnet.IPv6Disabled(link); got != want || got != (why != "") {
+			t.Errorf("IPv6 of %q disabled: %v (%s), want %v", link, got, why, want)
+		}
+	}
+	set := func(name, value string) {
+		t.Helper()
+		if err := hostnet.SetSysctl(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("wg0.1", false)
+	want("", false)
+	want("later", false)
+	set("net/ipv6/conf/wg0.1/disable_ipv6", "1")
+	want("wg0.1", true)
+	want("later", false)
+	set("net.ipv6.conf.all.disable_ipv6", "1")
+	want("later", true)
+	want("", true)
+	set("net.ipv6.conf.wg0/1.disable_ipv6", "0")
+	want("wg0.1", false) // and the kernel takes addresses:
+	run(t, "", "ip", "address", "add", "fd00::1/64", "dev", "wg0.1")
+	// A kernel without IPv6 has no such folder.
+	empty := t.TempDir()
+	if err := unix.Mount(empty, "/proc/sys/net", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	want("wg0.1", true)
+}
+
+// Q29: names and numbers of tables are those of ip(8).
+func TestTableNumberSameAsIP(t *testing.T) {
+	namespace(t)
+	etc := t.TempDir()
+	for name, text := range map[string]string{
+		"rt_tables":            "# reserved\n255\tlocal\n254 main\n253 default\n0 unspec\n 100 hundred # it is\n0x65 hex\n200 twice\n300 twice\n400 17\n99999 big\n4294967295 toobig\n",
+		"rt_tables.d/a.conf":   "201 extra\n\n  # c\n202\textra2 junk\n",
+		"rt_tables.d/b.conf":   "203 before\nwrong\n204 after\n",
+		"rt_tables.d/c.other":  "205 other\n",
+		"rt_tables.d/.d.conf":  "206 hidden\n",
+		"rt_tables.d/sub.conf": "",
+	} {
+		path := filepath.Join(etc, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mount(etc, "/etc/iproute2", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "", "ip", "tuntap", "add", "dev", "wg0", "mode", "tun")
+	run(t, "", "ip", "link", "set", "wg0", "up")
+	for _, name := range []string{
+		"local", "main", "default", "unspec", "hundred", "hex", "twice", "17", "big", "toobig", "extra", "extra2", "before", "after", "other", "hidden",
+		"0", "1", "255", "256", "51820", "4294967295", "4294967296", "0x10", "0X10", "010", "08", "1a", "", "-1", "+1", " 1", "1 ", "auto", "wrong", "junk", "0x", "MAIN",
+	} {
+		got, err := hostnet.TableNumber(name)
+		want, ok := askIP(t, name)
+		if ok != (err == nil) || ok && got != want {
+			t.Errorf("table %q: %d, error %v; to ip it is %d, accepted %v", name, got, err, want, ok)
+		}
+	}
+}
+
+// askIP lets ip(8) add a route to a table and looks where it is.
+func askIP(t *testing.T, table string) (number uint32, ok bool) {
+	t.Helper()
+	if exec.Command("ip", "-4", "rule", "add", "priority", "1000", "table", table).Run() != nil {
+		return 0, false
+	}
+	out := run(t, "", "ip", "-N", "-4", "rule", "show", "priority", "1000")
+	run(t, "", "ip", "-4", "rule", "del", "priority", "1000")
+	if _, err := fmt.Sscanf(out[strings.Index(out, "lookup"):], "lookup %d", &number); err != nil {
+		t.Fatalf("%q: %v", out, err)
+	}
+	return number, true
+}
