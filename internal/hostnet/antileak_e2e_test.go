@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,7 +31,7 @@ func namespace(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, stdin, name string, args ...string) string {
+func program(t *testing.T, stdin, name string, args ...string) string {
 	t.Helper()
 	c := exec.Command(name, args...)
 	c.Stdin = strings.NewReader(stdin)
@@ -91,12 +89,12 @@ func TestAntiLeakSameAsNft(t *testing.T) {
 				t.Errorf("%s, family %d: %v", a.Interface, a.Family, err)
 				continue
 			}
-			got := []string{run(t, "", "nft", "list", "ruleset"), run(t, "", "nft", "--debug=netlink", "list", "ruleset")}
+			got := []string{program(t, "", "nft", "list", "ruleset"), program(t, "", "nft", "--debug=netlink", "list", "ruleset")}
 			listed, err := hostnet.AntiLeaks(a.Interface)
 
 			namespace(t)
-			run(t, rulesetOf(a), "nft", "-f", "-")
-			want := []string{run(t, "", "nft", "list", "ruleset"), run(t, "", "nft", "--debug=netlink", "list", "ruleset")}
+			program(t, rulesetOf(a), "nft", "-f", "-")
+			want := []string{program(t, "", "nft", "list", "ruleset"), program(t, "", "nft", "--debug=netlink", "list", "ruleset")}
 			wantListed, wantErr := hostnet.AntiLeaks(a.Interface)
 			if !slices.Equal(got, want) {
 				t.Errorf("ours is listed as\n%s\nthat of nft as\n%s", strings.Join(got, ""), strings.Join(want, ""))
@@ -129,7 +127,7 @@ func TestAntiLeakOddNames(t *testing.T) {
 		}
 	}
 	for i, name := range names {
-		tables := run(t, "", "nft", "list", "tables")
+		tables := program(t, "", "nft", "list", "tables")
 		if n := strings.Count(tables, "\n"); n != 2*(len(names)-i) {
 			t.Fatalf("%d tables, want %d:\n%s", n, 2*(len(names)-i), tables)
 		}
@@ -163,7 +161,7 @@ func TestAntiLeakBesidesOthers(t *testing.T) {
 	namespace(t)
 	a := hostnet.AntiLeak{Interface: "wg0", Family: 4, Addresses: addrs("10.0.0.1"), Mark: 51820}
 	others := "table inet filter {\n}\ntable ip wg-quick-wg01 {\n}\ntable ip xwg-quick-wg0 {\n}\n"
-	run(t, others+"table inet wg-quick-wg0 {\n}\n"+rulesetOf(a), "nft", "-f", "-")
+	program(t, others+"table inet wg-quick-wg0 {\n}\n"+rulesetOf(a), "nft", "-f", "-")
 	for _, a.Mark = range []uint32{1, 2} {
 		if err := hostnet.AddAntiLeak(a); err != nil {
 			t.Fatal(err)
@@ -175,7 +173,7 @@ func TestAntiLeakBesidesOthers(t *testing.T) {
 	if err := hostnet.RemoveAntiLeak("wg0"); err != nil {
 		t.Fatal(err)
 	}
-	if got := run(t, "", "nft", "list", "ruleset"); strings.ReplaceAll(got, "\n\n", "\n") != others {
+	if got := program(t, "", "nft", "list", "ruleset"); strings.ReplaceAll(got, "\n\n", "\n") != others {
 		t.Errorf("left is\n%s\nwant\n%s", got, others)
 	}
 }
@@ -188,7 +186,7 @@ func TestAntiLeakWithoutFirewall(t *testing.T) {
 	for _, answer := range []unix.Errno{unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT} {
 		refuseSocket(t, unix.NETLINK_NETFILTER, answer)
 		err := hostnet.AddAntiLeak(hostnet.AntiLeak{Interface: "wg0", Family: 4, Addresses: addrs("10.0.0.1"), Mark: 1})
-		if !errors.Is(err, hostnet.ErrNoFirewall) || !errors.Is(err, unix.EPROTONOSUPPORT) {
+		if !errors.Is(err, hostnet.ErrNoFirewall) || !errors.Is(err, answer) {
 			t.Errorf("%v, want ErrNoFirewall", err)
 		}
 		if err := hostnet.RemoveAntiLeak("wg0"); err != nil {
@@ -222,123 +220,4 @@ func refuseSocket(t *testing.T, protocol uint32, answer unix.Errno) {
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Q06: a container's settings cannot be written, and the hint says what helps.
-func TestSysctl(t *testing.T) {
-	namespace(t)
-	const name = "net.ipv4.conf.all.src_valid_mark"
-	for _, value := range []string{"1", "0", "1"} {
-		if err := hostnet.SetSysctl(name, value); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := hostnet.Sysctl(name); err != nil || got != value {
-			t.Errorf("%s = %q, error %v, want %s", name, got, err, value)
-		}
-	}
-	if err := hostnet.SetSysctl("net.ipv4.no.such", "1"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%v, want that there is none", err)
-	}
-	if err := unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := hostnet.SetSysctl(name, "1"); err != nil {
-		t.Errorf("nothing is to be written: %v", err)
-	}
-	err := hostnet.SetSysctl(name, "0")
-	hint, ok := err.(interface{ Hints() string })
-	_ = hint
-	if !errors.Is(err, unix.EROFS) || ok {
-		t.Errorf("%v, want one about a read-only file system", err)
-	}
-	wantHint(t, err, "--sysctl net.ipv4.conf.all.src_valid_mark=0")
-}
-
-func TestIPv6Disabled(t *testing.T) {
-	namespace(t)
-	run(t, "", "ip", "tuntap", "add", "dev", "wg0.1", "mode", "tun")
-	want := func(link string, want bool) {
-		t.Helper()
-		if got, why := hostnet.IPv6Disabled(link); got != want || got != (why != "") {
-			t.Errorf("IPv6 of %q disabled: %v (%s), want %v", link, got, why, want)
-		}
-	}
-	set := func(name, value string) {
-		t.Helper()
-		if err := hostnet.SetSysctl(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want("wg0.1", false)
-	want("", false)
-	want("later", false)
-	set("net/ipv6/conf/wg0.1/disable_ipv6", "1")
-	want("wg0.1", true)
-	want("later", false)
-	set("net.ipv6.conf.all.disable_ipv6", "1")
-	want("later", true)
-	want("", true)
-	set("net.ipv6.conf.wg0/1.disable_ipv6", "0")
-	want("wg0.1", false) // and the kernel takes addresses:
-	run(t, "", "ip", "address", "add", "fd00::1/64", "dev", "wg0.1")
-	// A kernel without IPv6 has no such folder.
-	empty := t.TempDir()
-	if err := unix.Mount(empty, "/proc/sys/net", "", unix.MS_BIND, ""); err != nil {
-		t.Fatal(err)
-	}
-	want("wg0.1", true)
-}
-
-// Q29: names and numbers of tables are those of ip(8).
-func TestTableNumberSameAsIP(t *testing.T) {
-	namespace(t)
-	etc := t.TempDir()
-	for name, text := range map[string]string{
-		"rt_tables":            "# reserved\n255\tlocal\n254 main\n253 default\n0 unspec\n 100 hundred # it is\n0x65 hex\n200 twice\n300 twice\n400 17\n99999 big\n4294967295 toobig\n",
-		"rt_tables.d/a.conf":   "201 extra\n\n  # c\n202\textra2 junk\n",
-		"rt_tables.d/b.conf":   "203 before\nwrong\n204 after\n",
-		"rt_tables.d/c.other":  "205 other\n",
-		"rt_tables.d/.d.conf":  "206 hidden\n",
-		"rt_tables.d/sub.conf": "",
-	} {
-		path := filepath.Join(etc, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := unix.Mount(etc, "/etc/iproute2", "", unix.MS_BIND, ""); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "", "ip", "tuntap", "add", "dev", "wg0", "mode", "tun")
-	run(t, "", "ip", "link", "set", "wg0", "up")
-	for _, name := range []string{
-		"local", "main", "default", "unspec", "hundred", "hex", "twice", "17", "big", "toobig", "extra", "extra2", "before", "after", "other", "hidden",
-		"0", "1", "255", "256", "51820", "4294967295", "4294967296", "0x10", "0X10", "010", "08", "1a", "", "-1", "+1", " 1", "1 ", "auto", "wrong", "junk", "0x", "MAIN",
-	} {
-		got, err := hostnet.TableNumber(name)
-		want, ok := askIP(t, name)
-		if ok != (err == nil) || ok && got != want {
-			t.Errorf("table %q: %d, error %v; to ip it is %d, accepted %v", name, got, err, want, ok)
-		}
-	}
-}
-
-// askIP lets ip(8) add a route to a table and looks where it is.
-func askIP(t *testing.T, table string) (number uint32, ok bool) {
-	t.Helper()
-	if exec.Command("ip", "-4", "rule", "add", "priority", "1000", "table", table).Run() != nil {
-		return 0, false
-	}
-	out := run(t, "", "ip", "-N", "-4", "rule", "show", "priority", "1000")
-	run(t, "", "ip", "-4", "rule", "del", "priority", "1000")
-	if _, err := fmt.Sscanf(out[strings.Index(out, "lookup"):], "lookup %d", &number); err != nil {
-		t.Fatalf("%q: %v", out, err)
-	}
-	return number, true
 }

@@ -24,8 +24,8 @@ const (
 	// the request returns; but where it answers less often than the library
 	// expects, that would wait for ever.
 	answerTime = 10 * time.Second
-	// answerBuffer has room for the acknowledgements of some thousand rules.
-	answerBuffer = 4 << 20
+	// socketBuffer has room for some thousand rules and their acknowledgements.
+	socketBuffer = 8 << 20
 	// maxRemovals limits how often tables are looked for again when somebody
 	// else removes them at the same time.
 	maxRemovals = 5
@@ -34,7 +34,8 @@ const (
 // nft returns a connection for one exchange.
 func nft() (*nftables.Conn, error) {
 	return nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error {
-		_ = c.SetReadBuffer(answerBuffer) // the usual buffer does for a few hundred
+		_ = c.SetReadBuffer(socketBuffer) // the usual buffers do for a few hundred
+		_ = c.SetWriteBuffer(socketBuffer)
 		return c.SetDeadline(time.Now().Add(answerTime))
 	}))
 }

@@ -83,8 +83,9 @@ func findTable(tables []namedTable, name string) (uint32, bool) {
 }
 
 // parseTableNumber reads a number as ip(8) does: decimal, octal after 0 and
-// hexadecimal after 0x.
+// hexadecimal after 0x, with space or a plus sign before it.
 func parseTableNumber(s string) (uint32, bool) {
+	s = strings.TrimPrefix(strings.TrimLeftFunc(s, isSpace), "+")
 	base, digits := 10, s
 	switch {
 	case strings.HasPrefix(s, "0x") || strings.HasPrefix(s, "0X"):
