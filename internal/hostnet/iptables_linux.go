@@ -11,16 +11,30 @@ import (
 // wg-quick left with it. There is no interface to it but its programs: which of
 // its two implementations is in use is their secret.
 
-// programs are the prefixes of iptables' programs.
-var programs = map[int]string{4: "iptables", 6: "ip6tables"}
+// The programs' names begin with these.
+const (
+	iptables  = "iptables"
+	ip6tables = "ip6tables"
+)
 
-func addIPTables(a AntiLeak) error { return restore(programs[a.Family], iptablesAdd(a)) }
+// addIPTables puts the rules in place of those the interface has.
+func addIPTables(a AntiLeak) error {
+	program := iptables
+	if a.Family == 6 {
+		program = ip6tables
+	}
+	saved, err := exec.Command(program + "-save").Output()
+	if err != nil {
+		return fmt.Errorf("%s-save: %w", program, err)
+	}
+	return restore(program, iptablesDelete(string(saved), a.Interface)+iptablesAdd(a))
+}
 
 // removeIPTables deletes the rules that carry the comment of an interface.
 // Where the programs are missing or find nothing in this kernel, there are none.
 func removeIPTables(link string) error {
 	var failed []error
-	for _, program := range programs {
+	for _, program := range []string{iptables, ip6tables} {
 		saved, err := exec.Command(program + "-save").Output()
 		if err != nil {
 			continue
