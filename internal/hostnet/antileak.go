@@ -12,7 +12,7 @@ import (
 // the tunnel, and it lets replies to the outer UDP packets pass the reverse path
 // filter, by remembering the mark of a flow.
 //
-// Names and rules are those of wg-quick (compat 2.3), so that either can remove
+// Names and rules are those of wg-quick, so that either can remove
 // what the other made.
 type AntiLeak struct {
 	Interface string

@@ -50,7 +50,7 @@ func addrs(s string) []netip.Addr {
 	return all
 }
 
-// rulesetOf writes down compat 2.3 for nft.
+// rulesetOf writes down for nft what wg-quick would have it do.
 func rulesetOf(a hostnet.AntiLeak) string {
 	family := map[int]string{4: "ip", 6: "ip6"}[a.Family]
 	table := family + " wg-quick-" + a.Interface

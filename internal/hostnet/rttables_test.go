@@ -48,7 +48,7 @@ func TestFindTable(t *testing.T) {
 	}
 }
 
-// Q10 of compat 7.2 is about a mark that is taken for a table.
+// A FwMark of the file is taken for the number of a table, too.
 func TestReservedTables(t *testing.T) {
 	reserved := []uint32{0, 253, 254, 255}
 	for n := range uint32(1000) {

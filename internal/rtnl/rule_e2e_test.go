@@ -63,7 +63,7 @@ func add(t *testing.T, c *rtnl.Conn, r rtnl.Rule) rtnl.Rule {
 }
 
 // `down` of one tunnel leaves the rules of another, also where the number
-// of one table begins with that of the other (compat 7.2).
+// of one table begins with that of the other.
 func TestDeleteRuleExactly(t *testing.T) {
 	c := namespace(t)
 	before := rules(t, c, 4)
