@@ -13,6 +13,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/internal/hostnet"
@@ -195,6 +196,24 @@ func TestAntiLeakWithoutFirewall(t *testing.T) {
 		if all, err := hostnet.AntiLeaks("wg0"); err != nil || all != nil {
 			t.Errorf("list: %v, error %v", all, err)
 		}
+	}
+}
+
+// Where netfilter's sockets are there but nf_tables is not, the kernel answers
+// as it does for any subsystem it has not got: a question is invalid, which is
+// what AddAntiLeak goes by.
+func TestMissingSubsystem(t *testing.T) {
+	namespace(t)
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const missing = 63
+	nfgenmsg := []byte{0, 0, 0, missing}
+	_, err = c.Execute(netlink.Message{Header: netlink.Header{Type: missing<<8 | 1, Flags: netlink.Request | netlink.Dump}, Data: nfgenmsg})
+	if !errors.Is(err, unix.EINVAL) {
+		t.Errorf("question: %v, want EINVAL", err)
 	}
 }
 

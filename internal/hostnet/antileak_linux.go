@@ -51,20 +51,22 @@ func AddAntiLeak(a AntiLeak) error {
 	// The question comes first because a kernel without nf_tables answers a
 	// transaction once, and the library waits for as many answers as requests.
 	_, err := antiLeakTables(a.Interface)
+	missing := noTables(err)
 	if err == nil {
 		err = addTable(a)
+		missing = noParts(err)
 	}
-	if !lacking(err) {
+	if !missing {
 		return wrap("anti-leak rules of "+a.Interface, err)
 	}
-	missing, err := err, addIPTables(a)
-	if err == nil {
+	errIPTables := addIPTables(a)
+	if errIPTables == nil {
 		return nil
 	}
 	return &quick.Problem{
-		Text: fmt.Sprintf("there is no packet filter here that could protect the addresses of %s (nftables: %v; iptables: %v)", a.Interface, missing, err),
+		Text: fmt.Sprintf("there is no packet filter here that could protect the addresses of %s (nftables: %v; iptables: %v)", a.Interface, err, errIPTables),
 		Hint: "load the kernel modules nf_tables, nft_fib, nft_fib_ipv4, nft_fib_ipv6 and nft_ct; in a container, on its host",
-		Err:  errors.Join(ErrNoFirewall, missing, err),
+		Err:  errors.Join(ErrNoFirewall, err, errIPTables),
 	}
 }
 
@@ -76,17 +78,16 @@ func wrap(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// lacking recognises the answers of a kernel in which a part of nftables is not
-// there: the socket's family; the subsystem, asked for a list or for a
-// transaction; the address family; and a type of chain or expression, of which it
-// says that there is no such thing.
-func lacking(err error) bool {
-	for _, e := range []error{unix.EPROTONOSUPPORT, unix.EINVAL, unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.ENOENT} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+// noTables recognises the answer to a question for tables of a kernel without
+// nf_tables: it has no such sockets, or, of those, not this subsystem.
+func noTables(err error) bool {
+	return errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL)
+}
+
+// noParts recognises the answer to a transaction of a kernel with nf_tables in
+// which an address family, or a type of chain or expression, is not there.
+func noParts(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT)
 }
 
 func addTable(a AntiLeak) error {
@@ -191,7 +192,7 @@ func RemoveAntiLeak(link string) error {
 func removeTables(link string) error {
 	for attempt := 1; ; attempt++ {
 		tables, err := antiLeakTables(link)
-		if lacking(err) {
+		if noTables(err) {
 			return nil // no nftables: nothing in it
 		}
 		if err != nil || len(tables) == 0 {
@@ -216,7 +217,7 @@ func removeTables(link string) error {
 // than those may lack addresses or the mark.
 func AntiLeaks(link string) ([]AntiLeak, error) {
 	all, err := antiLeaks(link)
-	if lacking(err) {
+	if noTables(err) {
 		return nil, nil
 	}
 	return all, wrap("anti-leak rules of "+link, err)

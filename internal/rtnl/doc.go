@@ -1,6 +1,6 @@
-// Package rtnl asks the Linux kernel our few questions about links, addresses
-// and routes, and makes the few changes a tunnel needs, in the types the rest
-// of the module speaks: net/netip and plain integers.
+// Package rtnl asks the Linux kernel our few questions about links, addresses,
+// routes and policy rules, and makes the few changes a tunnel needs, in the
+// types the rest of the module speaks: net/netip and plain integers.
 //
 // It is not a netlink library: sockets, framing and attributes are those of
 // github.com/mdlayher/netlink. It does not decide anything either; the
