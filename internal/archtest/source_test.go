@@ -88,7 +88,9 @@ func treeFiles(t *testing.T) []string {
 			}
 			return nil
 		}
-		files = append(files, rel)
+		if rel != ".git" { // a file in a linked work tree
+			files = append(files, rel)
+		}
 		return nil
 	})
 	if err != nil {
