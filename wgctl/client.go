@@ -1,11 +1,15 @@
 package wgctl
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/mdlayher/netlink"
 
 	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/uapi"
@@ -17,35 +21,90 @@ type Client struct {
 	Dir string
 	// Timeout bounds one exchange with a device. 0: wait for ever, as wg(8).
 	Timeout time.Duration
+	// Dial opens a socket to the kernel. nil: netlink.Dial, in the network
+	// namespace of the calling thread. One that sets Config.NetNS reaches the
+	// kernel's interfaces in another namespace.
+	Dial Dial
 	// Resolver turns host names into addresses. nil: the system's.
 	Resolver *Resolver
 }
+
+// Dial opens a netlink socket of a protocol, as netlink.Dial does.
+type Dial func(protocol int, config *netlink.Config) (*netlink.Conn, error)
+
+// Plane is who implements an interface.
+type Plane uint8
+
+// The two kinds of implementations.
+const (
+	Kernel    Plane = iota + 1 // the kernel's own
+	UserSpace                  // a program with a control socket, as this one
+)
+
+// String returns the plane in words.
+func (p Plane) String() string {
+	switch p {
+	case Kernel:
+		return "kernel"
+	case UserSpace:
+		return "user space"
+	}
+	return "unknown"
+}
+
+// ErrNoRemoval is wrapped by the Error of a change that takes single allowed IPs
+// from a peer of an interface whose kernel has no request for that. Nothing was
+// changed then. Replacing the peer's list works everywhere.
+var ErrNoRemoval = errors.New("this kernel cannot remove single allowed IPs, Linux 6.16 and later can")
 
 // Error is a failure to reach, read or change an interface.
 type Error struct {
 	Op        string // "list", "read" or "change"
 	Interface string // empty for "list"
 	Errno     syscall.Errno
+	Err       error // what is known beside the number, or nil
 }
 
 // Error implements error.
 func (e *Error) Error() string {
-	if e.Interface == "" {
-		return e.Op + " interfaces: " + uapi.Strerror(e.Errno)
+	s := e.Op + " interfaces"
+	if e.Interface != "" {
+		s = e.Op + " interface " + e.Interface
 	}
-	return e.Op + " interface " + e.Interface + ": " + uapi.Strerror(e.Errno)
+	s += ": " + uapi.Strerror(e.Errno)
+	if errors.Is(e.Err, ErrNoRemoval) {
+		s += ": " + ErrNoRemoval.Error()
+	}
+	return s
 }
 
-// Unwrap returns the number, so that errors.Is finds syscall.ENODEV and
-// fs.ErrPermission.
-func (e *Error) Unwrap() error { return e.Errno }
+// Unwrap returns the number and the reason, so that errors.Is finds
+// syscall.ENODEV, fs.ErrPermission and ErrNoRemoval.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Errno}
+	}
+	return []error{e.Errno, e.Err}
+}
+
+// failed makes an Error.
+func failed(op, name string, err error) error {
+	e := &Error{Op: op, Interface: name, Errno: uapi.ErrnoOf(err), Err: err}
+	switch {
+	case errors.Is(err, ErrNoRemoval):
+		e.Errno = syscall.EINVAL // as most of these kernels say themselves
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e.Errno = syscall.ETIMEDOUT
+	}
+	return e
+}
 
 // backend is one kind of implementation of interfaces. Errors are
 // syscall.Errno, or wrap one.
 type backend interface {
 	names() ([]string, error)
-	// has reports whether name is one of its interfaces.
-	has(name string) bool
+	// has reports whether name is one of its interfaces, and may say why not.
+	has(name string) (bool, error)
 	device(name string) (conf.Device, error)
 	apply(name string, c *conf.Change) error
 }
@@ -57,7 +116,7 @@ func (c *Client) backends() (user, kernel backend) {
 	if dir == "" {
 		dir = uapi.Dir
 	}
-	return &sockets{dir: dir, timeout: c.Timeout}, noKernel{}
+	return &sockets{dir: dir, timeout: c.Timeout}, newKernel(c.Dial, c.Timeout)
 }
 
 // Names returns the names of all interfaces: the kernel's in its order, then
@@ -66,11 +125,11 @@ func (c *Client) Names() ([]string, error) {
 	user, kernel := c.backends()
 	names, err := kernel.names()
 	if err != nil {
-		return nil, &Error{Op: "list", Errno: uapi.ErrnoOf(err)}
+		return nil, failed("list", "", err)
 	}
 	more, err := user.names()
 	if err != nil {
-		return nil, &Error{Op: "list", Errno: uapi.ErrnoOf(err)}
+		return nil, failed("list", "", err)
 	}
 	slices.Sort(more)
 	for _, name := range more {
@@ -87,21 +146,24 @@ const maxName = 15
 // Device returns the state of an interface.
 func (c *Client) Device(name string) (conf.Device, error) {
 	if len(name) > maxName {
-		return conf.Device{}, &Error{Op: "read", Interface: name, Errno: syscall.ENAMETOOLONG}
+		return conf.Device{}, failed("read", name, syscall.ENAMETOOLONG)
 	}
 	d, err := c.of(name).device(name)
 	if err != nil {
-		return conf.Device{}, &Error{Op: "read", Interface: name, Errno: uapi.ErrnoOf(err)}
+		return conf.Device{}, failed("read", name, err)
 	}
 	d.Name = name
 	return d, nil
 }
 
 // Apply changes an interface. The endpoints in ch must be numeric: see Resolve.
+// A device with a control socket of this module takes the change whole or not at
+// all. The kernel takes it in order and stops at the first mistake; what came
+// before stays.
 func (c *Client) Apply(name string, ch conf.Change) error {
 	if len(name) > maxName {
 		// Never cut it off: the rest may be the name of another interface.
-		return &Error{Op: "change", Interface: name, Errno: syscall.ENAMETOOLONG}
+		return failed("change", name, syscall.ENAMETOOLONG)
 	}
 	for i := range ch.Peers {
 		if e := ch.Peers[i].Endpoint; e != nil && !numeric(e) {
@@ -109,7 +171,7 @@ func (c *Client) Apply(name string, ch conf.Change) error {
 		}
 	}
 	if err := c.of(name).apply(name, &ch); err != nil {
-		return &Error{Op: "change", Interface: name, Errno: uapi.ErrnoOf(err)}
+		return failed("change", name, err)
 	}
 	return nil
 }
@@ -117,10 +179,26 @@ func (c *Client) Apply(name string, ch conf.Change) error {
 // of returns the backend that answers for an interface.
 func (c *Client) of(name string) backend {
 	user, kernel := c.backends()
-	if user.has(name) {
+	if ok, _ := user.has(name); ok {
 		return user
 	}
 	return kernel
+}
+
+// Plane returns who implements an interface. Unlike the state of an interface,
+// that is no secret: no privileges are needed.
+func (c *Client) Plane(name string) (Plane, error) {
+	if len(name) > maxName {
+		return 0, failed("read", name, syscall.ENAMETOOLONG)
+	}
+	user, kernel := c.backends()
+	if ok, _ := user.has(name); ok {
+		return UserSpace, nil
+	}
+	if _, err := kernel.has(name); err != nil {
+		return 0, failed("read", name, err)
+	}
+	return Kernel, nil
 }
 
 // Resolve returns the address of an endpoint, retrying as the resolver does.
@@ -153,12 +231,3 @@ func numeric(e *conf.Endpoint) bool {
 	_, ok := e.AddrPort()
 	return ok
 }
-
-// noKernel stands for a kernel without WireGuard. It answers what wg(8) does
-// there: nothing is listed, and everything else is not supported.
-type noKernel struct{}
-
-func (noKernel) names() ([]string, error)           { return nil, nil }
-func (noKernel) has(string) bool                    { return false }
-func (noKernel) apply(string, *conf.Change) error   { return syscall.EPROTONOSUPPORT }
-func (noKernel) device(string) (conf.Device, error) { return conf.Device{}, syscall.EPROTONOSUPPORT }

@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mdlayher/netlink"
+
 	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/internal/fakekernel"
 	"github.com/warrenvpn/warren/key"
 	"github.com/warrenvpn/warren/uapi"
 )
@@ -43,6 +46,14 @@ func shortDir(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// noWireGuard is a kernel without it: what these tests see does not depend on
+// the machine they run on.
+func noWireGuard(protocol int, c *netlink.Config) (*netlink.Conn, error) {
+	k := fakekernel.New(fakekernel.Linux616)
+	k.NoFamily = true
+	return k.Dial(protocol, c)
 }
 
 func serve(t *testing.T, dir, name string, m uapi.Backend) {
@@ -83,7 +94,7 @@ func TestNamesAreSortedAndStaleSocketsGo(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "wg3.log"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := Client{Dir: dir}
+	c := Client{Dir: dir, Dial: noWireGuard}
 	got, err := c.Names()
 	if want := []string{"wg0", "wg10", "wg2"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("names = %q, %v, want %q", got, err, want)
@@ -91,7 +102,7 @@ func TestNamesAreSortedAndStaleSocketsGo(t *testing.T) {
 	if _, err := os.Lstat(gone); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the stale socket: %v, want it deleted", err)
 	}
-	none := Client{Dir: filepath.Join(dir, "nosuch")}
+	none := Client{Dir: filepath.Join(dir, "nosuch"), Dial: noWireGuard}
 	if got, err := none.Names(); err != nil || len(got) != 0 {
 		t.Errorf("names of no directory = %q, %v, want none", got, err)
 	}
@@ -102,7 +113,7 @@ func TestReadAndChange(t *testing.T) {
 	k := key.NewPrivate([32]byte{1})
 	m := &model{d: conf.Device{PrivateKey: k, PublicKey: k.Public(), ListenPort: 5}}
 	serve(t, dir, "wg0", m)
-	c := Client{Dir: dir, Timeout: time.Minute}
+	c := Client{Dir: dir, Dial: noWireGuard, Timeout: time.Minute}
 	peer := key.Public{1}
 	err := c.Apply("wg0", conf.Change{Peers: []conf.PeerChange{{
 		PublicKey: peer, Endpoint: &conf.Endpoint{Host: "fe80::1%eth0", Port: "5"},
@@ -139,7 +150,7 @@ func TestErrorsHaveNumbersAndWords(t *testing.T) {
 		}
 	}()
 	stale(t, dir, "dead")
-	c := Client{Dir: dir}
+	c := Client{Dir: dir, Dial: noWireGuard}
 	_, errNone := c.Device("nosuch")
 	_, errStale := c.Device("dead")
 	_, errLong := c.Device("wg0wg0wg0wg0wg0x")

@@ -1,6 +1,6 @@
 // Package wgctl lists, reads and changes WireGuard interfaces by name, whoever
-// implements them: at present every user-space device with a control socket;
-// the kernel's module has its place beside them. It resolves the names of
+// implements them: a user-space device with a control socket, or the Linux
+// kernel. Of two with one name the first counts. It resolves the names of
 // endpoints, which package conf does not.
 //
 // It is not a configuration parser (package conf) and does not create

@@ -29,16 +29,18 @@ func (s *sockets) names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".sock"); ok && s.has(name) {
+		if name, ok := strings.CutSuffix(e.Name(), ".sock"); ok && s.listening(name) {
 			names = append(names, name)
 		}
 	}
 	return names, nil
 }
 
-// has reports whether somebody listens on the socket of an interface. A socket
-// nobody listens on is deleted; one we may not connect to counts.
-func (s *sockets) has(name string) bool {
+func (s *sockets) has(name string) (bool, error) { return s.listening(name), nil }
+
+// listening reports whether somebody listens on the socket of an interface. A
+// socket nobody listens on is deleted; one we may not connect to counts.
+func (s *sockets) listening(name string) bool {
 	path, ok := uapi.Path(s.dir, name)
 	if !ok {
 		return false
