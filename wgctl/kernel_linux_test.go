@@ -479,9 +479,9 @@ func TestZonesAreNamesOrNumbersOfLinks(t *testing.T) {
 // An answer that is none is a protocol error, as from a control socket.
 func TestNonsenseFromTheKernel(t *testing.T) {
 	for what, spoil := range map[string]func(m *netlink.Message){
-		"cut":         func(m *netlink.Message) { m.Data = m.Data[:len(m.Data)-1] },
-		"empty":       func(m *netlink.Message) { m.Data = nil },
-		"wrong kind":  func(m *netlink.Message) { m.Data[0] = 9 },
+		"cut":        func(m *netlink.Message) { m.Data = m.Data[:len(m.Data)-1] },
+		"empty":      func(m *netlink.Message) { m.Data = nil },
+		"wrong kind": func(m *netlink.Message) { m.Data[0] = 9 },
 		"long length": func(m *netlink.Message) {
 			at := 4 // behind the header
 			if m.Header.Type == 16 && m.Header.Flags&netlink.Multi != 0 {

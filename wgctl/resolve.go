@@ -26,6 +26,11 @@ const DefaultRetries = 15
 type Resolver struct {
 	// Retries is how often a failure that may pass is tried again, or Forever.
 	Retries int
+	// RetryUnknown treats a name that is said not to exist as such a failure: at
+	// boot, before name service works, many exist that are not known yet. What
+	// cannot be a name stays an error at once, and so does a look-up whose error
+	// wraps context.Canceled.
+	RetryUnknown bool
 	// Lookup returns the addresses of a name, the best first. nil: the system.
 	Lookup func(host string) ([]netip.Addr, error)
 	// Service returns the UDP port of a service name. nil: the system.
@@ -104,8 +109,10 @@ func (r *Resolver) ResolveAs(text string, e conf.Endpoint) (netip.AddrPort, erro
 			return netip.AddrPortFrom(a, port), nil
 		}
 		failed := &ResolveError{Reason: reasonTemporary, Endpoint: text, Err: err}
-		if permanent(err) {
+		if unknown(err) {
 			failed.Reason = reasonUnknown
+		}
+		if r.permanent(e.Host, err) {
 			return netip.AddrPort{}, failed
 		}
 		if r.Retries != Forever && tries >= r.Retries {
@@ -196,9 +203,34 @@ func systemService(name string) (int, error) {
 }
 
 // permanent reports whether trying again is of no use.
-func permanent(err error) bool {
+func (r *Resolver) permanent(host string, err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return true
+	}
+	return unknown(err) && (!r.RetryUnknown || !couldExist(host))
+}
+
+// unknown reports whether a name is said not to exist.
+func unknown(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
+}
+
+// couldExist reports whether a text can be a host name at all. An address that
+// is mistyped is none: no name ends in a number.
+func couldExist(host string) bool {
+	const longestName, longestLabel = 253, 63
+	host = strings.TrimSuffix(host, ".")
+	if len(host) > longestName || strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune(":/@[]%", c) }) {
+		return false
+	}
+	labels := strings.Split(host, ".")
+	for _, l := range labels {
+		if l == "" || len(l) > longestLabel {
+			return false
+		}
+	}
+	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }
 
 // numericHost reads every form of a numeric address that the C resolver does:

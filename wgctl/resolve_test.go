@@ -1,6 +1,7 @@
 package wgctl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -97,6 +98,52 @@ func TestNotFoundIsFinal(t *testing.T) {
 	}
 	if f.lookups != 2 {
 		t.Errorf("%d look-ups, want 2", f.lookups)
+	}
+}
+
+// X8: whoever waits for ever waits for names that are not known yet, but not for
+// what can be none.
+func TestUnknownNamesAreRetriedOnDemand(t *testing.T) {
+	f := &fakeNames{answers: []error{errMissing, errBusy, errMissing}}
+	r := f.resolver(Forever)
+	r.RetryUnknown = true
+	ap, err := r.Resolve(conf.Endpoint{Host: "example.org", Port: "5"})
+	if err != nil || ap.String() != "192.0.2.1:5" || f.lookups != 4 {
+		t.Errorf("got %v, %v after %d look-ups", ap, err, f.lookups)
+	}
+	want := []string{
+		"Name or service not known: `example.org:5'. Trying again in 1.00 seconds...",
+		"Temporary failure in name resolution: `example.org:5'. Trying again in 1.20 seconds...",
+		"Name or service not known: `example.org:5'. Trying again in 1.44 seconds...",
+	}
+	if !slices.Equal(f.said, want) {
+		t.Errorf("said %q, want %q", f.said, want)
+	}
+	for _, host := range []string{
+		"256.1.1.1", "1.2.3.4.5", "a b", "a..b", ".a", "x:y", "[x", "fe80::1%", "a/b", "u@h", "", ".",
+		strings.Repeat("a", 64) + ".org", strings.Repeat("a.", 127) + "org",
+	} {
+		f := &fakeNames{answers: slices.Repeat([]error{errMissing}, 3)}
+		r := f.resolver(Forever)
+		r.RetryUnknown = true
+		if _, err := r.Resolve(conf.Endpoint{Host: host, Port: "1"}); err == nil || f.lookups != 1 {
+			t.Errorf("%q: %v after %d look-ups, want an error at once", host, err, f.lookups)
+		}
+	}
+	for _, host := range []string{"a", "a.", "a_b", "-x", "münchen.example", "1a", "a.1b", strings.Repeat("a", 63) + ".org"} {
+		if !couldExist(host) {
+			t.Errorf("%q is taken for no name", host)
+		}
+	}
+}
+
+// A look-up that its caller gave up ends the wait, whatever is said of the name.
+func TestCancelledLookupsAreFinal(t *testing.T) {
+	f := &fakeNames{answers: []error{errBusy, &net.DNSError{Err: "interrupted", UnwrapErr: context.Canceled, IsTemporary: true}}}
+	r := f.resolver(Forever)
+	r.RetryUnknown = true
+	if _, err := r.Resolve(conf.Endpoint{Host: "example.org", Port: "5"}); !errors.Is(err, context.Canceled) || f.lookups != 2 {
+		t.Errorf("error = %v after %d look-ups", err, f.lookups)
 	}
 }
 

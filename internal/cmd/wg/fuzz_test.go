@@ -50,8 +50,8 @@ func FuzzCommandLine(f *testing.F) {
 		var stdout, stderr bytes.Buffer
 		tool := &tool{
 			stdin: strings.NewReader(file), stdout: &stdout, stderr: &stderr,
-			getenv: func(string) string { return "" }, now: func() time.Time { return scriptNow },
-			client:   &wgctl.Client{Dir: dir},
+			lookupEnv: func(string) (string, bool) { return "", false }, now: func() time.Time { return scriptNow },
+			client:   &wgctl.Client{Dir: dir, Dial: absentKernel().Dial},
 			resolver: &wgctl.Resolver{Lookup: fakeLookup, Sleep: func(time.Duration) {}, Service: noServices},
 		}
 		args := []string{"wg"}

@@ -24,7 +24,7 @@ var Version = "devel"
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	t := &tool{
 		stdin: stdin, stdout: stdout, stderr: stderr,
-		getenv: os.Getenv, now: time.Now, client: &wgctl.Client{},
+		lookupEnv: os.LookupEnv, now: time.Now, client: &wgctl.Client{},
 		hints: cli.IsTerminal(stderr),
 	}
 	return t.run(args)
@@ -36,7 +36,7 @@ type tool struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	out            *bufio.Writer // over stdout
-	getenv         func(string) string
+	lookupEnv      func(string) (string, bool)
 	now            func() time.Time
 	client         *wgctl.Client
 	resolver       *wgctl.Resolver // made by the first endpoint
@@ -145,6 +145,12 @@ func (t *tool) usage(name string) int {
 	return 1
 }
 
+// getenv returns a variable of the environment, empty if it is not there.
+func (t *tool) getenv(name string) string {
+	v, _ := t.lookupEnv(name)
+	return v
+}
+
 // say prints a line to stderr, after what was printed to stdout so far.
 func (t *tool) say(line string) {
 	fmt.Fprintln(t.stderr, line)
@@ -191,6 +197,10 @@ func reason(err error) string {
 // adviceFor tells a person what an errno from an interface mostly means.
 func adviceFor(err error) []string {
 	switch {
+	case errors.Is(err, wgctl.ErrNoRemoval):
+		return []string{wgctl.ErrNoRemoval.Error() + "; give the whole list without + and -"}
+	case errors.Is(err, syscall.EOPNOTSUPP):
+		return []string{"the interface is not a WireGuard one; `wg show interfaces` lists those"}
 	case errors.Is(err, syscall.EPROTONOSUPPORT), errors.Is(err, syscall.ENODEV):
 		return []string{"there is no such interface; `wg show interfaces` lists them"}
 	case errors.Is(err, fs.ErrPermission):

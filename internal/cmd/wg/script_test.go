@@ -3,16 +3,19 @@ package wg
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/internal/fakekernel"
 	"github.com/warrenvpn/warren/internal/scripttest"
 	"github.com/warrenvpn/warren/wgctl"
 )
@@ -35,27 +38,105 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// TestScriptsWithKernel is the same for an interface of the kernel: I11, as far
+// as a model of a kernel can tell.
+func TestScriptsWithKernel(t *testing.T) {
+	if u := flag.Lookup("update"); u != nil && u.Value.String() == "true" {
+		return // TestScripts has written what is expected
+	}
+	scripttest.Run(t, "testdata/*.txt", func(t *testing.T) scripttest.Machine {
+		return newScriptedWithKernel(t)
+	})
+}
+
 // scriptNow is the present in scripts.
 var scriptNow = time.Unix(1800000000, 0)
 
 type scripted struct {
-	t     *testing.T
-	dir   string
-	model *model
-	env   map[string]string
-	stdin string
-	hints bool
+	t      *testing.T
+	dir    string
+	plane  plane
+	client *wgctl.Client
+	env    map[string]string
+	stdin  string
+	hints  bool
+}
+
+// plane implements the interface wg0 and others.
+type plane interface {
+	reset(d conf.Device)
+	Status() conf.Device
+	text(t *testing.T) string
+	add(t *testing.T, name string)
+	// words makes what is said of it that of a script.
+	words(line string) string
 }
 
 func newScripted(t *testing.T) *scripted {
+	dir := socketDir(t)
+	m := &userSpace{&model{}, dir}
+	serve(t, dir, "wg0", m.model)
+	return &scripted{
+		t: t, dir: dir, plane: m, env: map[string]string{},
+		client: &wgctl.Client{Dir: dir, Dial: absentKernel().Dial},
+	}
+}
+
+// absentKernel has no WireGuard. The real one, if it has, is not to be touched.
+func absentKernel() *fakekernel.Kernel {
+	k := fakekernel.New(fakekernel.Linux616)
+	k.NoFamily = true
+	return k
+}
+
+func newScriptedWithKernel(t *testing.T) *scripted {
+	k := fakekernel.New(fakekernel.Linux616)
+	k.Page = 600
+	k.AddWireGuard("wg0")
+	dir := socketDir(t)
+	return &scripted{
+		t: t, dir: dir, plane: inKernel{k}, env: map[string]string{},
+		client: &wgctl.Client{Dir: filepath.Join(dir, "sockets"), Dial: k.Dial},
+	}
+}
+
+// socketDir is a temporary directory whose path fits into a socket address.
+func socketDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "wg")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &scripted{t: t, dir: dir, model: &model{}, env: map[string]string{}}
-	serve(t, dir, "wg0", s.model)
-	return s
+	return dir
+}
+
+type userSpace struct {
+	*model
+	dir string
+}
+
+func (u *userSpace) add(t *testing.T, name string) { serve(t, u.dir, name, &model{}) }
+func (u *userSpace) words(line string) string      { return line }
+
+type inKernel struct{ *fakekernel.Kernel }
+
+func (k inKernel) reset(d conf.Device)           { k.SetDevice("wg0", d) }
+func (k inKernel) add(_ *testing.T, name string) { k.AddWireGuard(name) }
+
+func (k inKernel) Status() conf.Device { return k.Device("wg0") }
+
+func (k inKernel) text(t *testing.T) string {
+	m := model{d: k.Status()}
+	for i := range m.d.Peers {
+		m.d.Peers[i].Endpoint = named(m.d.Peers[i].Endpoint)
+	}
+	return m.text(t)
+}
+
+// words: a kernel that has WireGuard knows that an interface is not there. One
+// that has not, as in the scripts, cannot say so.
+func (k inKernel) words(line string) string {
+	return strings.ReplaceAll(line, "No such device", "Protocol not supported")
 }
 
 // Do implements scripttest.Machine.
@@ -66,7 +147,7 @@ func (s *scripted) Do(name string, args []string) ([]string, error) {
 		if !ok {
 			return nil, errors.New("no such state")
 		}
-		s.model.reset(d)
+		s.plane.reset(d)
 	case "env":
 		clear(s.env)
 		for _, a := range args {
@@ -78,13 +159,14 @@ func (s *scripted) Do(name string, args []string) ([]string, error) {
 	case "stdin":
 		s.stdin = decode(strings.Join(args, " "))
 	case "interfaces":
-		for _, a := range args {
-			serve(s.t, s.dir, a, &model{})
+		// A kernel lists them in the order they were made in.
+		for _, a := range slices.Sorted(slices.Values(args)) {
+			s.plane.add(s.t, a)
 		}
 	case "terminal":
 		s.hints = true
 	case "left":
-		return visible(s.model.text(s.t)), nil
+		return visible(s.plane.text(s.t)), nil
 	case "wg":
 		return s.run(args), nil
 	default:
@@ -108,6 +190,20 @@ func fakeLookup(host string) ([]netip.Addr, error) {
 	return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 }
 
+// lateLookup is fakeLookup that knows a further name from the third time on.
+func lateLookup() func(string) ([]netip.Addr, error) {
+	asked := 0
+	return func(host string) ([]netip.Addr, error) {
+		if host != "late.example" {
+			return fakeLookup(host)
+		}
+		if asked++; asked < 3 {
+			return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+		}
+		return []netip.Addr{netip.MustParseAddr("192.0.2.81")}, nil
+	}
+}
+
 func (s *scripted) run(args []string) []string {
 	for i, a := range args {
 		if name, ok := strings.CutPrefix(a, "FILE/"); ok {
@@ -118,15 +214,15 @@ func (s *scripted) run(args []string) []string {
 	var stdout, stderr bytes.Buffer
 	t := &tool{
 		stdin: strings.NewReader(s.stdin), stdout: &stdout, stderr: &stderr,
-		getenv: func(k string) string { return s.env[k] }, now: func() time.Time { return scriptNow },
-		client: &wgctl.Client{Dir: s.dir}, hints: s.hints,
-		resolver: &wgctl.Resolver{Lookup: fakeLookup, Sleep: func(time.Duration) {}},
+		lookupEnv: func(k string) (string, bool) { v, ok := s.env[k]; return v, ok }, now: func() time.Time { return scriptNow },
+		client: s.client, hints: s.hints,
+		resolver: &wgctl.Resolver{Lookup: lateLookup(), Sleep: func(time.Duration) {}},
 	}
 	s.stdin = ""
 	code := t.run(append([]string{"wg"}, args...))
 	out := visible(stdout.String())
 	for _, line := range visible(strings.ReplaceAll(stderr.String(), s.dir+"/", "")) {
-		out = append(out, "stderr: "+line)
+		out = append(out, "stderr: "+s.plane.words(line))
 	}
 	if code != 0 {
 		out = append(out, fmt.Sprintf("exit %d", code))
@@ -164,7 +260,7 @@ func TestLatestHandshakeWords(t *testing.T) {
 		scriptNow.Add(-86399 * time.Second): "latest handshake: 23 hours, 59 minutes, 59 seconds ago",
 		scriptNow.Add(-(365*24*time.Hour + 25*time.Hour + 61*time.Second)): "latest handshake: 1 year, 1 day, 1 hour, 1 minute, 1 second ago",
 	} {
-		s.model.reset(conf.Device{Peers: []conf.Peer{{PublicKey: publicKey(1), LastHandshake: at}}})
+		s.plane.reset(conf.Device{Peers: []conf.Peer{{PublicKey: publicKey(1), LastHandshake: at}}})
 		out := s.run([]string{"show", "wg0"})
 		got := ""
 		for _, line := range out {

@@ -197,10 +197,15 @@ func (t *tool) names() *wgctl.Resolver {
 		return t.resolver
 	}
 	t.resolver.Notify = t.say
+	value, given := t.lookupEnv(retriesVariable)
+	if given && value == "" {
+		return t.resolver // no retries, says wg(8)
+	}
 	var err error
-	if t.resolver.Retries, err = wgctl.ParseRetries(t.getenv(retriesVariable)); err != nil {
+	if t.resolver.Retries, err = wgctl.ParseRetries(value); err != nil {
 		t.resolver.Retries = badRetries
 	}
+	t.resolver.RetryUnknown = t.resolver.Retries == wgctl.Forever
 	return t.resolver
 }
 
