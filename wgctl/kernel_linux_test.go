@@ -552,3 +552,19 @@ func FuzzKernelRoundTrip(f *testing.F) {
 		equal(t, "read", sorted(got), sorted(want))
 	})
 }
+
+// The kernel of this machine understands the questions, whether or not it has
+// WireGuard. Nothing is changed and nobody needs privileges.
+func TestThisKernelAnswers(t *testing.T) {
+	client := &Client{Dir: shortDir(t)}
+	if _, err := client.Names(); err != nil {
+		t.Errorf("listing: %v", err)
+	}
+	_, err := client.Device("lo")
+	if !errors.Is(err, syscall.EPROTONOSUPPORT) && !errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, syscall.EPERM) {
+		t.Errorf("loopback: %v, want that it is not WireGuard", err)
+	}
+	if _, err := client.Plane("lo"); !errors.Is(err, syscall.EPROTONOSUPPORT) && !errors.Is(err, syscall.EOPNOTSUPP) {
+		t.Errorf("plane of loopback: %v, want that it is not WireGuard", err)
+	}
+}

@@ -416,3 +416,49 @@ func TestSendingStopsWhenTheCallerDoes(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// At any size: nothing is too long, nothing is lost, and what would fit is not
+// put off.
+func TestMessagesOfAnySize(t *testing.T) {
+	psk := key.NewPreshared(repeated(9))
+	keepalive := uint16(1)
+	var c conf.Change
+	for n := range byte(12) {
+		p := conf.PeerChange{PublicKey: repeated(n + 1), PresharedKey: &psk, PersistentKeepalive: &keepalive, ReplaceAllowedIPs: true}
+		for i := range []byte{0, 1, 7, 40}[n%4] {
+			ip := conf.AllowedIP{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{n, i}), 16), Remove: i%3 == 0}
+			if i%2 == 0 {
+				ip.Prefix = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, n, i}), 24)
+			}
+			p.AllowedIPs = append(p.AllowedIPs, ip)
+		}
+		c.Peers = append(c.Peers, p)
+	}
+	const longest = 4 + 8 + 20 + 8 + 8 + attrHeader // an allowed IP and its list
+	const peer = 2*attrHeader + 3*36 + 16           // and a peer without
+	for limit := MinMessage; limit < 3000; limit += 4 {
+		total := map[byte]int{}
+		all := collect(t, "wg0", &c, limit)
+		for n, m := range all {
+			size := messageHeader + len(m)
+			if size > limit {
+				t.Fatalf("limit %d: message %d has %d bytes", limit, n, size)
+			}
+			if n < len(all)-1 && limit-size > longest+peer {
+				t.Errorf("limit %d: message %d has %d bytes left, enough for more", limit, n, limit-size)
+			}
+			_ = elements(fields(t, m[4:])[devicePeers], func(_ uint16, v []byte) error {
+				p := fields(t, v)
+				if list, has := p[peerAllowedIPs]; has && len(list) == 0 {
+					t.Errorf("limit %d: message %d has a list of nothing", limit, n)
+				}
+				return elements(p[peerAllowedIPs], func(uint16, []byte) error { total[p[peerPublicKey][0]]++; return nil })
+			})
+		}
+		for i := range c.Peers {
+			if got := total[byte(i+1)]; got != len(c.Peers[i].AllowedIPs) {
+				t.Fatalf("limit %d: peer %d has %d allowed IPs, want %d", limit, i, got, len(c.Peers[i].AllowedIPs))
+			}
+		}
+	}
+}

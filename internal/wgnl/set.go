@@ -130,11 +130,8 @@ func (s *setter) peer(c *conf.PeerChange) {
 		ips = c.AllowedIPs
 	}
 	for {
-		need := attrHeader + len(fields)
-		if s.peers == 0 {
-			need += attrHeader
-		}
-		if !s.fits(need) {
+		// The first peer of a message always fits: see MinMessage.
+		if s.peers > 0 && !s.fits(attrHeader+len(fields)) {
 			if s.send(); s.stopped {
 				return
 			}
