@@ -34,6 +34,9 @@ func (e Era) String() string { return [...]string{"4.4", "5.6", "6.16", "7.0"}[e
 // Eras are all of them.
 var Eras = []Era{Linux44, Linux56, Linux616, Linux700}
 
+// ebadr is EBADR, which other systems do not have.
+const ebadr = syscall.Errno(53)
+
 // familyID is arbitrary, as in a kernel.
 const familyID = 0x1d
 
@@ -169,7 +172,7 @@ func (k *Kernel) device(a attrs) (*link, syscall.Errno) {
 	index, byIndex := a[1]
 	name, byName := a[2]
 	if byIndex == byName {
-		return nil, syscall.EBADR
+		return nil, ebadr
 	}
 	l := k.lookup(func(l *link) bool {
 		return byIndex && l.index == int(native.Uint32(index)) || byName && l.name == cString(name)
