@@ -177,11 +177,11 @@ func (f *file) Unset(ctx context.Context, iface string) error {
 // idle reports whether nothing is set, and nothing is left of what was.
 func (f *file) idle() bool {
 	name, _ := f.stateName()
-	_, errRecord := os.Lstat(filepath.Join(f.env.path(stateFolder), name))
+	records, _ := filepath.Glob(filepath.Join(f.env.path(stateFolder), name+"*")) // one that is being written, too
 	_, errBackup := os.Lstat(f.env.path(resolvConf) + backupSuffix)
 	text, _ := os.ReadFile(f.env.path(resolvConf))
 	_, mine := unseal(text)
-	return !mine && errors.Is(errRecord, fs.ErrNotExist) && errors.Is(errBackup, fs.ErrNotExist)
+	return !mine && len(records) == 0 && errors.Is(errBackup, fs.ErrNotExist)
 }
 
 // advise says what of the settings a resolv.conf cannot express.
@@ -314,7 +314,7 @@ func (x *session) perform(a action) error {
 }
 
 func (x *session) replace(text []byte) error {
-	if err := writeNew(x.fresh, text, 0o644); err != nil {
+	if err := writeNew(x.fresh, text, 0o644, toDisk); err != nil {
 		return err
 	}
 	like := x.target
@@ -353,7 +353,7 @@ func (x *session) write(text []byte) error {
 	if err := x.env.step("write, cut"); err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(int64(len(text))), f.Sync())
+	return errors.Join(f.Truncate(int64(len(text))), toDisk(f))
 }
 
 // Error says what could not be done, and the way out.

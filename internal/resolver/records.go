@@ -80,7 +80,7 @@ func save[T any](r *records, boot string, state T) error {
 	if err := r.env.step("save"); err != nil {
 		return err
 	}
-	if err := writeNew(r.name+".new", append(text, '\n'), 0o600); err != nil {
+	if err := writeNew(r.name+".new", append(text, '\n'), 0o600, inMemory); err != nil {
 		return fmt.Errorf("DNS: remember what to restore: %w", err)
 	}
 	if err := r.env.step("save, rename"); err != nil {
@@ -104,8 +104,8 @@ func (r *records) drop() error {
 	return nil
 }
 
-// writeNew writes a file that nobody reads yet, down to the disk.
-func writeNew(name string, text []byte, mode os.FileMode) error {
+// writeNew writes a file that nobody reads yet.
+func writeNew(name string, text []byte, mode os.FileMode, settle func(*os.File) error) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -114,8 +114,14 @@ func writeNew(name string, text []byte, mode os.FileMode) error {
 		return err
 	}
 	_, err = f.Write(text)
-	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	return errors.Join(err, f.Chmod(mode), settle(f), f.Close())
 }
+
+// toDisk makes what was written survive a power failure.
+func toDisk(f *os.File) error { return f.Sync() }
+
+// inMemory is enough for what is worth nothing after one.
+func inMemory(*os.File) error { return nil }
 
 // lockEvery is how often a lock that is taken is tried again.
 const lockEvery = 20 * time.Millisecond

@@ -119,8 +119,8 @@ const (
 // seal returns a file of ours.
 func (m mark) seal(name string, c contents) []byte {
 	var b strings.Builder
-	b.WriteString("# Made by warren while the tunnel " + name + " is up. Changes are not kept apart from this:\n")
-	b.WriteString("# a file that was changed by hand is left as it is when the tunnel goes down.\n")
+	b.WriteString("# Made by warren while the tunnel " + name + " is up. What was here before comes back\n")
+	b.WriteString("# when it goes down, unless this file has been changed by another hand.\n")
 	if m.kind == inside {
 		text := base64.StdEncoding.EncodeToString(m.original)
 		for len(text) > 0 {
