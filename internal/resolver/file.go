@@ -177,11 +177,10 @@ func (f *file) Unset(ctx context.Context, iface string) error {
 // idle reports whether nothing is set, and nothing is left of what was.
 func (f *file) idle() bool {
 	name, _ := f.stateName()
-	records, _ := filepath.Glob(filepath.Join(f.env.path(stateFolder), name+"*")) // one that is being written, too
 	_, errBackup := os.Lstat(f.env.path(resolvConf) + backupSuffix)
 	text, _ := os.ReadFile(f.env.path(resolvConf))
 	_, mine := unseal(text)
-	return !mine && len(records) == 0 && errors.Is(errBackup, fs.ErrNotExist)
+	return !mine && !f.env.remembers(name) && errors.Is(errBackup, fs.ErrNotExist)
 }
 
 // advise says what of the settings a resolv.conf cannot express.

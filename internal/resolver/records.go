@@ -15,6 +15,8 @@ import (
 // names the boot it is of, for where it is not.
 const stateFolder = "/run/warren"
 
+const newSuffix = ".new" // while it is written
+
 // records is one file below stateFolder, and the right to change it.
 type records struct {
 	env  Environment
@@ -43,6 +45,14 @@ func (e Environment) open(ctx context.Context, name string) (*records, error) {
 		return nil, fmt.Errorf("DNS: wait for another change of the resolver: %w", err)
 	}
 	return &records{e, filepath.Join(dir, name), lock}, nil
+}
+
+// remembers reports whether there is a record, or one was being written.
+func (e Environment) remembers(name string) bool {
+	name = filepath.Join(e.path(stateFolder), name)
+	_, err := os.Lstat(name)
+	_, errNew := os.Lstat(name + newSuffix)
+	return err == nil || errNew == nil
 }
 
 func (r *records) close() { _ = r.lock.Close() }
@@ -80,13 +90,13 @@ func save[T any](r *records, boot string, state T) error {
 	if err := r.env.step("save"); err != nil {
 		return err
 	}
-	if err := writeNew(r.name+".new", append(text, '\n'), 0o600, inMemory); err != nil {
+	if err := writeNew(r.name+newSuffix, append(text, '\n'), 0o600, inMemory); err != nil {
 		return fmt.Errorf("DNS: remember what to restore: %w", err)
 	}
 	if err := r.env.step("save, rename"); err != nil {
 		return err
 	}
-	if err := os.Rename(r.name+".new", r.name); err != nil {
+	if err := os.Rename(r.name+newSuffix, r.name); err != nil {
 		return fmt.Errorf("DNS: remember what to restore: %w", err)
 	}
 	return nil
@@ -97,7 +107,7 @@ func (r *records) drop() error {
 	if err := r.env.step("drop"); err != nil {
 		return err
 	}
-	_ = os.Remove(r.name + ".new")
+	_ = os.Remove(r.name + newSuffix)
 	if err := os.Remove(r.name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("DNS: forget what was restored: %w", err)
 	}

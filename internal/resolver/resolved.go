@@ -172,7 +172,7 @@ func (r *resolved) Set(ctx context.Context, s Settings) error {
 
 // Unset implements [Backend].
 func (r *resolved) Unset(ctx context.Context, iface string) error {
-	if _, err := os.Lstat(filepath.Join(r.env.path(stateFolder), claimsName)); err != nil {
+	if !r.env.remembers(claimsName) {
 		return nil // also where nothing could be written, and no service is
 	}
 	x, err := r.begin(ctx)
@@ -283,20 +283,34 @@ func (x *shift) settleServers(t tunnel) error {
 	return x.bus.setServers(t.Index, want)
 }
 
-// settleLink sets what of a link's claims is not as it should be.
+// settleLink sets what of a link's claims is not as it should be. The default
+// goes before the domains and comes back after them: where nobody has said what
+// it is, the service concludes it from the domains, and what a crash leaves must
+// not look as if another hand had made the link the default.
 func (x *shift) settleLink(l link) error {
 	now, err := x.bus.link(l.Index)
 	if err != nil {
 		return err
 	}
 	want := x.claims.want(now)
+	if now.equal(want) {
+		return nil
+	}
+	if !want.Default {
+		if err := x.bus.setDefault(l.Index, false); err != nil {
+			return err
+		}
+	}
 	if !slices.Equal(now.Domains, want.Domains) {
 		if err := x.bus.setDomains(l.Index, want.Domains); err != nil {
 			return err
 		}
+		if now, err = x.bus.link(l.Index); err != nil {
+			return err
+		}
 	}
-	if now.Default != want.Default {
-		return x.bus.setDefault(l.Index, want.Default)
+	if want.Default && !now.Default {
+		return x.bus.setDefault(l.Index, true)
 	}
 	return nil
 }
