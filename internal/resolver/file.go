@@ -165,7 +165,11 @@ func (f *file) Unset(ctx context.Context, iface string) error {
 	}
 	changed := x.stack.changed(v)
 	x.stack.pop(iface, x.namespace)
-	if changed {
+	_, lost := unseal(v.target.text)
+	switch {
+	case changed && lost:
+		f.env.warn("write the servers of your network into it", "DNS: %s cannot be restored: %s is gone", resolvConf, resolvConf+backupSuffix)
+	case changed:
 		f.env.warn("", "DNS: another program has changed %s while %s was up; it stays as it is", resolvConf, iface)
 	}
 	if err := x.save(); err != nil {
@@ -176,11 +180,11 @@ func (f *file) Unset(ctx context.Context, iface string) error {
 
 // idle reports whether nothing is set, and nothing is left of what was.
 func (f *file) idle() bool {
-	name, _ := f.stateName()
-	_, errBackup := os.Lstat(f.env.path(resolvConf) + backupSuffix)
-	text, _ := os.ReadFile(f.env.path(resolvConf))
-	_, mine := unseal(text)
-	return !mine && !f.env.remembers(name) && errors.Is(errBackup, fs.ErrNotExist)
+	name, mounted := f.stateName()
+	x := &session{mounted: mounted, target: f.env.path(resolvConf), backup: f.env.path(resolvConf) + backupSuffix}
+	v, err := x.look()
+	_, mine := v.mine()
+	return err == nil && !mine && !v.backup.exists && !f.env.remembers(name)
 }
 
 // advise says what of the settings a resolv.conf cannot express.
@@ -217,7 +221,7 @@ func (x *session) settle() error {
 		}
 		a := x.stack.next(v)
 		if a.verb == done {
-			return x.settled(v)
+			return x.settled()
 		}
 		err = x.perform(a)
 		if err != nil && !x.stack.InPlace && cannotReplace(err) {
@@ -235,10 +239,7 @@ func (x *session) settle() error {
 }
 
 // settled clears what only matters on the way.
-func (x *session) settled(v view) error {
-	if _, mine := unseal(v.target.text); mine && len(x.stack.Tunnels) == 0 {
-		x.env.warn("write the servers of your network into it", "DNS: %s cannot be restored: %s is gone", resolvConf, resolvConf+backupSuffix)
-	}
+func (x *session) settled() error {
 	if err := os.Remove(x.fresh); err != nil && !errors.Is(err, fs.ErrNotExist) && !cannotReplace(err) {
 		return x.explain(err)
 	}
@@ -248,10 +249,13 @@ func (x *session) settled(v view) error {
 
 // look reads the file and its backup.
 func (x *session) look() (view, error) {
-	var v view
+	v := view{mounted: x.mounted}
 	target, err := x.snapshot(x.target, &v.target)
 	if err != nil {
 		return v, err
+	}
+	if x.mounted {
+		return v, nil
 	}
 	backup, err := x.snapshot(x.backup, &v.backup)
 	if err != nil {

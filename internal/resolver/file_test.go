@@ -117,6 +117,9 @@ var originals = map[string]func(h *host){
 		h.write("/run/resolv.conf", "nameserver 192.0.2.1\nsearch home\n")
 		must(h.t, os.Symlink("../run/resolv.conf", h.env.path(resolvConf)))
 	},
+	"a copy of ours from another place": func(h *host) {
+		h.write(resolvConf, string(mark{kind: kept}.seal("wg0", contents{servers: []string{"192.0.2.1"}})))
+	},
 	"a link to nothing": func(h *host) { must(h.t, os.Symlink("/nowhere/resolv.conf", h.env.path(resolvConf))) },
 }
 
@@ -175,7 +178,7 @@ func TestCrashInAnyStepIsRepaired(t *testing.T) {
 			if inPlace && form != "a file" && form != "an empty file" {
 				continue // nothing is there that could be written
 			}
-			if testing.Short() && form != "a file" && form != "no file" {
+			if testing.Short() && form != "a copy of ours from another place" && form != "no file" {
 				continue
 			}
 			for at := range story {
@@ -343,6 +346,20 @@ func TestChangeByAnotherHandIsLeftAndSaid(t *testing.T) {
 	must(t, b.Unset(t.Context(), "wg2"))
 	if got := h.read(); got != edited {
 		t.Errorf("resolv.conf is %q, want %q", got, edited)
+	}
+}
+
+// The backup is gone: said, and the file is left.
+func TestLostBackupIsSaid(t *testing.T) {
+	h := newHost(t)
+	originals["a file"](h)
+	b := &file{env: h.env}
+	must(t, b.Set(t.Context(), wg(0)))
+	must(t, os.Remove(h.env.path(resolvConf+backupSuffix)))
+	left := h.read()
+	must(t, b.Unset(t.Context(), "wg0"))
+	if h.read() != left || len(h.said) != 1 || !strings.Contains(h.said[0], "cannot be restored") {
+		t.Errorf("warned %q, and left %q", h.said, h.read())
 	}
 }
 

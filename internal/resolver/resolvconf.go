@@ -101,14 +101,16 @@ func (r *resolvconf) Servers(ctx context.Context, iface string) ([]netip.Addr, [
 	if b := holder(r.env, iface); b != nil {
 		return b.Servers(ctx, iface)
 	}
-	// compat 2: `resolvconf -l`, or the file that Debian's, which lacks the
-	// option, keeps.
+	// wg-quick asks `resolvconf -l` first. Debian's answers that with the records
+	// of all interfaces, or knows no such option: its file has the tunnel's own.
 	name := r.prefix() + iface
-	text, err := exec.CommandContext(ctx, r.program, "-l", name).Output()
+	text, err := os.ReadFile(r.env.path("/etc/resolvconf/run/interface/" + name))
 	if err != nil {
-		if text, err = os.ReadFile(r.env.path("/etc/resolvconf/run/interface/" + name)); errors.Is(err, os.ErrNotExist) {
-			return nil, nil, nil
-		}
+		text, err = exec.CommandContext(ctx, r.program, "-l", name).Output()
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil, nil, nil // it knows nothing of the interface
 	}
 	c := parse(text)
 	return c.addresses(), c.search, err

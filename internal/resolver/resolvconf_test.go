@@ -161,22 +161,24 @@ func TestRefusalOfResolvconfLeadsToTheNextBackend(t *testing.T) {
 }
 
 func TestServersAreReadForSaving(t *testing.T) {
-	for _, c := range []struct{ name, script string }{
-		{"listed", `[ "$1" != -l ] || printf 'nameserver 10.0.0.1\nnameserver fd00::1\nsearch corp.example\n'`},
-		{"Debian's, which cannot list", `[ "$1" != -l ] || exit 99`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+	const mine, all = "nameserver 10.0.0.1\nnameserver fd00::1\nsearch corp.example\n", "nameserver 192.0.2.1\n"
+	for name, debian := range map[string]bool{"openresolv": false, "Debian's, which lists all": true} {
+		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			f := newFake(t, h, c.script)
-			must(t, os.MkdirAll(h.env.path("/etc/resolvconf/run/interface"), 0o755))
-			h.write("/etc/resolvconf/interface-order", "tun*\n")
-			h.write("/etc/resolvconf/run/interface/tun.wg0", "nameserver 10.0.0.1\nnameserver fd00::1\nsearch corp.example\n")
+			answer, want := mine, "-l wg0\n"
+			if debian {
+				answer, want = all+mine, ""
+				must(t, os.MkdirAll(h.env.path("/etc/resolvconf/run/interface"), 0o755))
+				h.write("/etc/resolvconf/interface-order", "tun*\n")
+				h.write("/etc/resolvconf/run/interface/tun.wg0", mine)
+			}
+			f := newFake(t, h, `[ "$1" != -l ] || printf '`+answer+`'`)
 			servers, domains, err := f.backend.Servers(t.Context(), "wg0")
 			if err != nil || !slices.Equal(servers, addresses("10.0.0.1", "fd00::1")) || !slices.Equal(domains, []string{"corp.example"}) {
 				t.Errorf("servers %v, domains %q, %v", servers, domains, err)
 			}
-			if got := f.called(); got != "-l tun.wg0\n" {
-				t.Errorf("called with %q", got)
+			if got := f.called(); got != want {
+				t.Errorf("called with %q, want %q", got, want)
 			}
 		})
 	}

@@ -66,6 +66,23 @@ type view struct {
 	target snapshot // /etc/resolv.conf
 	backup snapshot // the one that was there before, under its other name
 	same   bool     // both are the same file
+	// mounted: something is mounted at the target, so what lies beside it is
+	// not its own, and there is no backup.
+	mounted bool
+}
+
+// mine returns what the target says of itself if it is ours. A copy of ours
+// that was made for another place, a container say, is not: what it speaks of is
+// not there.
+func (v view) mine() (mark, bool) {
+	m, ok := unseal(v.target.text)
+	switch {
+	case !ok || v.mounted && m.kind != inside:
+		return mark{}, false
+	case m.kind == kept && (!v.backup.exists || v.same):
+		return mark{}, false
+	}
+	return m, true
 }
 
 // verb is what an action does.
@@ -89,7 +106,7 @@ type action struct {
 
 // changed reports whether another hand has written the file since it was set.
 func (s *stack) changed(v view) bool {
-	_, mine := unseal(v.target.text)
+	_, mine := v.mine()
 	return !mine && !s.Pending && len(s.Tunnels) > 0 && !s.Writing.torn(v.target.text)
 }
 
@@ -97,7 +114,7 @@ func (s *stack) changed(v view) bool {
 // happen wholly or not at all, but for write, which Writing covers. The caller
 // looks again after each.
 func (s *stack) next(v view) action {
-	m, mine := unseal(v.target.text)
+	m, mine := v.mine()
 	torn := v.target.exists && !mine && s.Writing.torn(v.target.text)
 	if torn {
 		ours := false

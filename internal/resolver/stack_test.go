@@ -42,7 +42,7 @@ func (d *disk) look() view {
 		}
 		return snapshot{true, i.text}
 	}
-	return view{of(d.target), of(d.backup), d.target != nil && d.target == d.backup}
+	return view{of(d.target), of(d.backup), d.target != nil && d.target == d.backup, false}
 }
 
 func (d *disk) load() *stack {
