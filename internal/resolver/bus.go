@@ -202,7 +202,7 @@ func (b *bus) call(method string, args ...any) error {
 		return err
 	}
 	if err := b.manager.CallWithContext(b.ctx, resolveManager+"."+method, 0, args...).Err; err != nil {
-		return fmt.Errorf("systemd-resolved: %s: %w", method, err)
+		return fmt.Errorf("DNS: systemd-resolved: %s: %w", method, err)
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func get(b *bus, o dbus.BusObject, iface, property string, value any) error {
 		err = v.Store(value)
 	}
 	if err != nil {
-		return fmt.Errorf("systemd-resolved: read %s: %w", property, err)
+		return fmt.Errorf("DNS: systemd-resolved: read %s: %w", property, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -151,7 +152,7 @@ func (r *resolved) Set(ctx context.Context, s Settings) error {
 	}
 	x, err := r.begin(ctx)
 	if err != nil {
-		return &Error{errors.Join(errors.New("DNS: systemd-resolved cannot be told"), err), "is it running? systemctl status systemd-resolved"}
+		return &Error{fmt.Errorf("DNS: systemd-resolved cannot be told: %w", err), "is it running? systemctl status systemd-resolved"}
 	}
 	defer x.close()
 	if len(s.Servers) == 0 {
@@ -177,7 +178,7 @@ func (r *resolved) Unset(ctx context.Context, iface string) error {
 	}
 	x, err := r.begin(ctx)
 	if err != nil {
-		return &Error{errors.Join(errors.New("DNS: systemd-resolved cannot be told"), err), "resolvectl revert LINK, for each link that resolvectl shows without its domains"}
+		return &Error{fmt.Errorf("DNS: systemd-resolved cannot be told: %w", err), "resolvectl revert LINK, for each link that resolvectl shows without its domains"}
 	}
 	defer x.close()
 	x.claims.leave(iface, x.namespace)
@@ -233,7 +234,7 @@ func (x *shift) settle() error {
 		}
 	}
 	x.claims.Tunnels = slices.DeleteFunc(x.claims.Tunnels, func(t tunnel) bool { return t.Leaving })
-	for _, t := range x.claims.Tunnels {
+	for _, t := range slices.Backward(x.claims.Tunnels) { // the one in force first
 		err := x.settleServers(t)
 		if err == nil {
 			err = x.settleLink(link{Index: t.Index})
