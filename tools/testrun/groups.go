@@ -116,7 +116,7 @@ var portable = []string{
 	"key", "packet", "conf", "uapi", "device",
 	"internal/mono", "internal/tai64n", "internal/wire", "internal/replay", "internal/ippkt", "internal/offload",
 	"internal/aead", "internal/impl", "internal/noise", "internal/cookie", "internal/allowedips", "internal/ratelimit",
-	"internal/tunnel", "internal/quick",
+	"internal/tunnel", "internal/quick", "internal/wgnl",
 }
 
 func emulated(r *runner) {
