@@ -50,6 +50,9 @@ func dispatch(out, errs io.Writer, args []string) int {
 		fmt.Fprintf(out, "warren %s\n", version)
 		return 0
 	}
+	if completing(word) {
+		return answer(out, errs, args)
+	}
 	for _, f := range families {
 		for _, c := range f.words {
 			if c.word != word {

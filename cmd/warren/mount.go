@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 
+	"github.com/warrenvpn/warren/internal/cmd/complete"
 	"github.com/warrenvpn/warren/internal/cmd/demo"
 	"github.com/warrenvpn/warren/internal/cmd/device"
 	"github.com/warrenvpn/warren/internal/cmd/tunnel"
@@ -32,6 +33,10 @@ var families = []family{
 	{
 		words: []command{{"demo", "", "make a network of five hosts on this machine and measure it", showing}},
 		run:   withVersion(demo.Main),
+	},
+	{
+		words: []command{{"completion", "SHELL [PROGRAM]", "print the completion script of a shell", itself}},
+		run:   complete.Main,
 	},
 }
 
