@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/internal/cmd/complete"
 	"github.com/warrenvpn/warren/internal/cmd/demo"
+	"github.com/warrenvpn/warren/internal/cmd/install"
 	"github.com/warrenvpn/warren/internal/cmd/tunnel"
 )
 
@@ -27,6 +28,7 @@ func tree() *cobra.Command {
 	root.SetHelpCommand(helpOf())
 	root.AddCommand(complete.Plain("version", "print the version"))
 	cobras := append(tunnel.Commands(), demo.Command(), complete.Command())
+	cobras = append(cobras, install.Commands(version)...)
 	known := map[string]bool{}
 	for _, c := range cobras {
 		known[c.Name()] = true

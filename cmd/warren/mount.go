@@ -6,6 +6,7 @@ import (
 	"github.com/warrenvpn/warren/internal/cmd/complete"
 	"github.com/warrenvpn/warren/internal/cmd/demo"
 	"github.com/warrenvpn/warren/internal/cmd/device"
+	"github.com/warrenvpn/warren/internal/cmd/install"
 	"github.com/warrenvpn/warren/internal/cmd/tunnel"
 	"github.com/warrenvpn/warren/internal/cmd/wg"
 )
@@ -33,6 +34,14 @@ var families = []family{
 	{
 		words: []command{{"demo", "", "make a network of five hosts on this machine and measure it", showing}},
 		run:   withVersion(demo.Main),
+	},
+	{
+		words: []command{
+			{"install", "[--compat]", "install this program and what belongs to it", itself},
+			{"uninstall", "", "remove what install has installed", itself},
+		},
+		keepWord: true,
+		run:      withVersion(install.Main),
 	},
 	{
 		words: []command{{"completion", "SHELL [PROGRAM]", "print the completion script of a shell", itself}},

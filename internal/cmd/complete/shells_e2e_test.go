@@ -48,13 +48,13 @@ func newHost(t *testing.T) *host {
 	serve(t, "tst0", &d)
 	serve(t, "tst1", &device{})
 	for path, text := range map[string]string{
-		configDir + "/home.conf":                "",
-		configDir + "/office.conf":              "",
-		configDir + "/notes.txt":                "",
-		filepath.Join(h.dir, "lab.conf"):        "",
-		filepath.Join(h.dir, "keyfile"):         "",
+		configDir + "/home.conf":                 "",
+		configDir + "/office.conf":               "",
+		configDir + "/notes.txt":                 "",
+		filepath.Join(h.dir, "lab.conf"):         "",
+		filepath.Join(h.dir, "keyfile"):          "",
 		filepath.Join(h.dir, "sub", "deep.conf"): "",
-		filepath.Join(h.dir, "sub", "deep.txt"): "",
+		filepath.Join(h.dir, "sub", "deep.txt"):  "",
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

@@ -11,10 +11,10 @@ import (
 
 // Source is what completion asks the system. A nil function knows nothing.
 type Source struct {
-	Interfaces func() []string           // the live ones, as `wg show interfaces`
+	Interfaces func() []string            // the live ones, as `wg show interfaces`
 	Peers      func(link string) []string // public keys of the peers of one
-	Configs    func() []string           // what wg-quick takes by name
-	Local      func() []string           // configuration files in this directory
+	Configs    func() []string            // what wg-quick takes by name
+	Local      func() []string            // configuration files in this directory
 }
 
 // configDir is where wg-quick looks for a tunnel given by its name.
