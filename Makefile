@@ -3,10 +3,9 @@
 .POSIX:
 
 PREFIX = /usr/local
-DESTDIR =
 T = 30s
 
-.PHONY: help build check test race fuzz e2e interop bench cross shape fmt docs demo install clean
+.PHONY: help build check test race fuzz e2e interop bench cross shape fmt docs demo install uninstall packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r t d; do printf '  make %-8s  %s\n' "$$t" "$$d"; done
@@ -50,10 +49,14 @@ docs: ## check links, file names and test names in the documentation
 demo: build ## a network of five hosts behind NATs on this machine, brought up and measured (root)
 	@bin/warren demo
 
-install: build ## copy bin/warren to $(DESTDIR)$(PREFIX)/bin
-	@mkdir -p '$(DESTDIR)$(PREFIX)/bin'
-	@install -m 0755 bin/warren '$(DESTDIR)$(PREFIX)/bin/warren'
-	@echo 'installed $(DESTDIR)$(PREFIX)/bin/warren'
+install: build ## into $(DESTDIR)$(PREFIX); with COMPAT=1 the names wg, wg-quick and wireguard-go too
+	@bin/warren install --prefix '$(PREFIX)' $${DESTDIR:+--destdir "$$DESTDIR"} $${COMPAT:+--compat} $${FORCE:+--force}
+
+uninstall: build ## remove what install has installed
+	@bin/warren uninstall --prefix '$(PREFIX)' $${DESTDIR:+--destdir "$$DESTDIR"} $${FORCE:+--force}
+
+packages: ## dist/: deb, rpm and apk of warren and warren-compat (ARCHES="amd64 arm64")
+	@scripts/packages
 
 clean: ## remove what the other targets made
 	@rm -rf bin dist

@@ -174,12 +174,12 @@ func snapshot(path string) (restore func() error, err error) {
 // moveAway makes room, and remembers how to bring back what was there.
 func (s *site) moveAway(e entry, say say, done *journal) error {
 	path, to := s.real(e.Path), s.real(e.Moved)
-	if e.Diverted && s.destdir == "" {
-		if err := divert(path, to); err != nil {
+	if e.Diverted != "" && s.destdir == "" {
+		if err := divert(e.Diverted); err != nil {
 			return err
 		}
 		say("divert %s to %s", path, to)
-		*done = append(*done, func() error { return restore(path, to) })
+		*done = append(*done, func() error { return restore(e.Diverted) })
 		return nil
 	}
 	if err := os.Rename(path, to); err != nil {
@@ -222,8 +222,8 @@ func (s *site) bringBack(e entry, say say) error {
 		return err
 	}
 	say("move %s back to %s", from, path)
-	if e.Diverted && s.destdir == "" {
-		return restore(path, from)
+	if e.Diverted != "" && s.destdir == "" {
+		return restore(e.Diverted)
 	}
 	return os.Rename(from, path)
 }

@@ -31,10 +31,10 @@ type entry struct {
 	Sum  string `json:"sha256,omitempty"` // of a file
 	Was  string `json:"was,omitempty"`    // sum or target that is being replaced
 	To   string `json:"target,omitempty"` // of a link
-	// Moved is where the file is that was there before. With Diverted, dpkg
-	// knows of it.
+	// Moved is where the file is that was there before. Diverted is the path by
+	// which dpkg knows that file, if it does.
 	Moved    string `json:"moved,omitempty"`
-	Diverted bool   `json:"diverted,omitempty"`
+	Diverted string `json:"diverted,omitempty"`
 }
 
 // manifestName is where the manifest is, below the prefix.
@@ -75,7 +75,7 @@ func parseManifest(data []byte, path string) (*manifest, error) {
 		if e.Type != file && e.Type != link && e.Type != dir {
 			return nil, fmt.Errorf("%s: the entry %q has the type %q, want file, link or dir", path, e.Path, e.Type)
 		}
-		for _, p := range []string{e.Path, e.Moved} {
+		for _, p := range []string{e.Path, e.Moved, e.Diverted} {
 			if p != "" && (!filepath.IsAbs(p) || filepath.Clean(p) != p) || e.Path == "" || e.Path == "/" {
 				return nil, fmt.Errorf("%s: %q is not the path of something that was installed", path, p)
 			}

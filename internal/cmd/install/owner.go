@@ -1,18 +1,39 @@
 package install
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
 // owner is the package that a file belongs to.
 type owner struct {
 	name string // empty: none
-	dpkg bool
+	// dpkg is the path by which dpkg knows the file. It may be another name of
+	// it: /lib/x for /usr/lib/x, where one is a link to the other.
+	dpkg string
 }
 
 // ownerOf asks the package managers of this host.
 func ownerOf(path string) owner {
+	if o := ownerByName(path); o.name != "" {
+		return o
+	}
+	if short, ok := strings.CutPrefix(path, "/usr"); ok && sameFile(short, path) {
+		return ownerByName(short)
+	}
+	return owner{}
+}
+
+// sameFile reports whether two paths lead to the same directory entry.
+func sameFile(a, b string) bool {
+	one, errA := os.Stat(filepath.Dir(a))
+	two, errB := os.Stat(filepath.Dir(b))
+	return errA == nil && errB == nil && os.SameFile(one, two)
+}
+
+func ownerByName(path string) owner {
 	for _, ask := range []struct {
 		argv []string
 		name func(out string) string
@@ -36,7 +57,11 @@ func ownerOf(path string) owner {
 		}
 		out, err := exec.Command(ask.argv[0], ask.argv[1:]...).Output()
 		if name := ask.name(string(out)); err == nil && name != "" {
-			return owner{name, ask.argv[0] == "dpkg"}
+			o := owner{name: name}
+			if ask.argv[0] == "dpkg" {
+				o.dpkg = path
+			}
+			return o
 		}
 	}
 	return owner{}
@@ -44,16 +69,13 @@ func ownerOf(path string) owner {
 
 // divert makes dpkg keep a file of a package under another name, and move it
 // there.
-func divert(path, to string) error {
-	return dpkgDivert("--add", path, to)
-}
+func divert(path string) error { return dpkgDivert("--add", path) }
 
 // restore ends that, and moves the file back.
-func restore(path, to string) error {
-	return dpkgDivert("--remove", path, to)
-}
+func restore(path string) error { return dpkgDivert("--remove", path) }
 
-func dpkgDivert(what, path, to string) error {
+func dpkgDivert(what, path string) error {
+	to := path + movedSuffix
 	out, err := exec.Command("dpkg-divert", "--local", "--rename", "--divert", to, what, path).CombinedOutput()
 	if err != nil {
 		return &commandError{"dpkg-divert " + what + " " + path, strings.TrimSpace(string(out)), err}
