@@ -20,7 +20,8 @@ type machine struct {
 
 // inside prepares the overlay and runs a script in it. $PACKAGES there is the
 // directory of packages. snapshot FILE writes down what there is, but for the
-// data of the package managers and caches.
+// data of package managers, caches, and directories of libraries and documents
+// that nothing of ours is in.
 const inside = `set -eu
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$SCRATCH"
@@ -32,6 +33,7 @@ mount --rbind /dev "$R/dev"
 mount -t tmpfs tmpfs "$R/tmp"
 mount -t tmpfs tmpfs "$R/run"
 mkdir "$R/tmp/packages" "$R/tmp/state"
+rm -f "$R/var/lib/man-db/auto-update" # the index of manual pages takes long to make
 cp "$PACKAGES"/* "$R/tmp/packages/"
 printf '%s' "$PRELUDE$SCRIPT" >"$R/tmp/script"
 exec chroot "$R" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -41,8 +43,9 @@ exec chroot "$R" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:
 // prelude are functions for the scripts.
 const prelude = `
 snapshot() {
-	find / -xdev \( -path /var/lib/dpkg -o -path /var/lib/rpm -o -path /var/lib/apt -o -path /var/cache -o -path /var/log \
-		-o -path /tmp -o -path /var/tmp -o -path /run -o -path /root -o -path /home -o -path '/etc/*.lock' -o -path /var/lib/systemd \) -prune \
+	find /etc /opt /srv /usr /var -xdev \( -path /var/lib/dpkg -o -path /var/lib/rpm -o -path /var/lib/apt -o -path /var/lib/systemd \
+		-o -path /var/cache -o -path /var/log -o -path /var/tmp -o -path '/etc/*.lock' -o -path /usr/local/go -o -path /usr/include \
+		-o -path '/usr/lib/[a-rt-vx-z]*' -o -path '/usr/share/[eg-lp-v]*' \) -prune \
 		-o -type d -printf '%p %y %m\n' -o -printf '%p %y %m %s %l\n' | sort >"$S/$1"
 }
 # same A B: fails and shows the difference unless nothing differs.
@@ -59,7 +62,8 @@ ours() { case "$("$1" --version)" in warren*) ;; *) echo "FAILED: $1 is another 
 func (m *machine) run(script string) {
 	m.t.Helper()
 	scratch := m.t.TempDir()
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--net", "sh", "-c", inside)
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child",
+		"sh", "-c", inside)
 	cmd.Env = append(os.Environ(), "SCRATCH="+scratch, "PACKAGES="+m.packages, "SCRIPT="+script, "PRELUDE="+prelude)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		m.t.Errorf("%v\n%s", err, out)
