@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/warrenvpn/warren/docs/man"
 	"github.com/warrenvpn/warren/internal/cmd/complete"
@@ -42,6 +41,9 @@ func mentions(page, word string) bool {
 	return regexp.MustCompile("`[^`\n]*(^|[^A-Za-z0-9_-])?" + regexp.QuoteMeta(word) + "([^A-Za-z0-9_-][^`\n]*)?`").MatchString(page)
 }
 
+// flagName is a flag as a usage text lists it.
+var flagName = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?(--[a-z-]+)`)
+
 func TestManualHasEveryCommandAndFlag(t *testing.T) {
 	all := manual(t, "warren.8.md") + manual(t, "warren-up.8.md") + manual(t, "warren-device.8.md")
 	for _, f := range families {
@@ -53,11 +55,11 @@ func TestManualHasEveryCommandAndFlag(t *testing.T) {
 	}
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden && !mentions(all, "--"+f.Name) {
-				t.Errorf("no page has --%s of %s", f.Name, c.CommandPath())
+		for _, f := range flagName.FindAllStringSubmatch(c.LocalFlags().FlagUsages(), -1) {
+			if !mentions(all, f[1]) {
+				t.Errorf("no page has %s of %s", f[1], c.CommandPath())
 			}
-		})
+		}
 		for _, s := range c.Commands() {
 			walk(s)
 		}

@@ -20,7 +20,7 @@ var fake = Source{
 	Local:   func() []string { return []string{"lab"} },
 }
 
-// Compat 1.14 about wg, one line a case.
+// Compat 1 about wg, one line a case.
 func TestWGOffersWhatMayFollow(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"", "show showconf set setconf addconf syncconf genkey genpsk pubkey help"},

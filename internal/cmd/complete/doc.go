@@ -7,7 +7,7 @@
 // runs nothing when TAB is pressed, and show what comes back: candidates with
 // their descriptions, and a directive on files, in the protocol of cobra. What
 // may follow what is decided here once for all shells, for wg and wg-quick by
-// WG and Quick (compat 1.14), for commands made with cobra by cobra.
+// WG and Quick (compat 1), for commands made with cobra by cobra.
 //
 // The package changes nothing and fails silently: without permission to look
 // at an interface there are simply no peers to offer.
