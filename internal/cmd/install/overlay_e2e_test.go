@@ -58,16 +58,19 @@ fails() { f=$1; shift; if "$@" >"$f" 2>&1; then cat "$f"; echo "FAILED: succeede
 ours() { case "$("$1" --version)" in warren*) ;; *) echo "FAILED: $1 is another program"; exit 1 ;; esac; }
 `
 
-// run runs a script on the machine and fails the test if it fails.
-func (m *machine) run(script string) {
+// run runs a script on the machine, fails the test if it fails, and returns what
+// it printed.
+func (m *machine) run(script string) string {
 	m.t.Helper()
 	scratch := m.t.TempDir()
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child",
 		"sh", "-c", inside)
 	cmd.Env = append(os.Environ(), "SCRATCH="+scratch, "PACKAGES="+m.packages, "SCRIPT="+script, "PRELUDE="+prelude)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		m.t.Errorf("%v\n%s", err, out)
 	}
+	return string(out)
 }
 
 // built are our packages, made once for all tests.

@@ -5,6 +5,7 @@ package install
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -158,6 +159,14 @@ check "the hook ran" 'grep -q "down tst0" /run/hooks'
 start
 check "it is up again" '[ "$(warren wg show interfaces)" = tst0 ]'
 stop
+if reloads; then
+	# All traffic: this writes a setting of the kernel.
+	sed -i 's|10.98.0.0/16|0.0.0.0/0|' /etc/wireguard/tst0.conf
+	start
+	check "there is a rule" 'ip rule | grep -q "lookup 51820"'
+	check "marks are valid for sources" '[ "$(cat /proc/sys/net/ipv4/conf/all/src_valid_mark)" = 1 ]'
+	stop
+fi
 for i in 1 2 3 4 5 6 7 8 9 10; do
 	ls /run/wireguard/*.sock >/dev/null 2>&1 || break
 	sleep 0.5 # the program in the background ends when it hears of the link
@@ -200,4 +209,109 @@ func TestUnitInstancesWork(t *testing.T) {
 			m.run(functions + world)
 		})
 	}
+}
+
+// confined gives what a script starts the rights of our unit, as far as a script
+// can: capabilities, what may be written, and, afterwards, what was called.
+const confined = `
+mount --bind /etc /etc
+mount --bind /var /var
+mount -o remount,bind,ro /
+mount --bind /proc/sys /proc/sys
+mount --bind /proc/sys/net /proc/sys/net
+mount -o remount,bind,ro /proc/sys
+confine() {
+	setpriv --no-new-privs --inh-caps=-all --bounding-set="$BOUNDS" strace -D -f -qq -o "$S/strace" -A -e trace=all "$@"
+}
+calls() {
+	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/CALL \1/p' "$S/strace" | sort -u
+	sed -n 's/.* socket(\(AF_[A-Z0-9]*\),.*/FAMILY \1/p' "$S/strace" | sort -u
+	grep -E 'm(map|protect)\(.*PROT_WRITE\|PROT_EXEC' "$S/strace" | sed 's/^/EXECUTABLE /' || true
+}
+`
+
+// What our unit allows is enough for it, and for a hook run by bash.
+func TestHardenedUnitHasTheRightsItNeeds(t *testing.T) {
+	m := newMachine(t)
+	u := readUnit(t, "warren@.service")
+	service := u["Service"]
+	bounds := "-all"
+	for _, c := range strings.Fields(strings.Join(service["CapabilityBoundingSet"], " ")) {
+		bounds += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
+	}
+	functions := "BOUNDS=" + bounds + "\n"
+	for name, key := range map[string]string{"start": "ExecStart", "stop": "ExecStop"} {
+		functions += fmt.Sprintf("%s() { confine env %s %s; }\n", name, strings.Join(service["Environment"], " "), u.shell(t, key, "/usr/bin"))
+	}
+	functions += "reloads() { false; }\n"
+	// The world prepares the machine; confinement begins with the first start.
+	prepared, rest, ok := strings.Cut(world, "\nstart\n")
+	if !ok {
+		t.Fatal("the script starts nothing")
+	}
+	out := m.run(functions + prepared + confined + "\nstart\n" + rest + "\ncalls\n")
+
+	allowed := callsAllowed(t, service["SystemCallFilter"])
+	families := strings.Fields(strings.Join(service["RestrictAddressFamilies"], " "))
+	calls := 0
+	for _, line := range strings.Split(out, "\n") {
+		kind, what, _ := strings.Cut(line, " ")
+		switch kind {
+		case "CALL":
+			calls++
+			if !allowed[what] {
+				t.Errorf("the system call %s is needed, and the unit does not allow it", what)
+			}
+		case "FAMILY":
+			if !slices.Contains(families, what) {
+				t.Errorf("sockets of %s are needed, and the unit does not allow them", what)
+			}
+		case "EXECUTABLE":
+			t.Errorf("memory that can be written and executed: %s", what)
+		}
+	}
+	if calls < 40 {
+		t.Errorf("%d different system calls were seen, want those of a tunnel:\n%s", calls, out)
+	}
+}
+
+// callsAllowed follows the lists of a unit: the first allows, ~ takes away, a
+// later one adds.
+func callsAllowed(t *testing.T, lists []string) map[string]bool {
+	t.Helper()
+	out, err := exec.Command("systemd-analyze", "syscall-filter").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, set := map[string][]string{}, ""
+	for _, line := range strings.Split(string(out), "\n") {
+		switch word := strings.TrimSpace(line); {
+		case strings.HasPrefix(line, "@"):
+			set = word
+		case word != "" && word[0] != '#':
+			sets[set] = append(sets[set], word)
+		}
+	}
+	allowed := map[string]bool{}
+	var each func(name string, on bool)
+	each = func(name string, on bool) {
+		if !strings.HasPrefix(name, "@") {
+			allowed[name] = on
+			return
+		}
+		if len(sets[name]) == 0 {
+			t.Fatalf("systemd knows no set %s", name)
+		}
+		for _, n := range sets[name] {
+			each(n, on)
+		}
+	}
+	each("@default", true)
+	for _, l := range lists {
+		l, less := strings.CutPrefix(l, "~")
+		for _, name := range strings.Fields(l) {
+			each(name, !less)
+		}
+	}
+	return allowed
 }
