@@ -78,8 +78,12 @@ var built = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "warren-packages-*"); err != nil {
 		return "", err
 	}
+	builtIn = dir
 	return dir, makePackages(dir)
 })
+
+// builtIn is where they are; empty if no test needed them.
+var builtIn string
 
 func makePackages(dir string) error {
 	cmd := exec.Command("../../../scripts/packages")

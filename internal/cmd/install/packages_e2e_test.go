@@ -18,8 +18,8 @@ import (
 // TestMain removes the packages that tests have built.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := built(); err == nil && dir != "" {
-		_ = os.RemoveAll(dir)
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
 	}
 	os.Exit(code)
 }
