@@ -37,7 +37,9 @@ type passedLine struct {
 // ParseQuick reads wg-quick(8) configuration text. It knows the keys of
 // wg-quick inside [Interface] and passes everything else on to wg(8), right or
 // wrong: see WireGuard.
-func ParseQuick(text, name string) (*QuickFile, error) {
+func ParseQuick(text, name string) (*QuickFile, error) { return parseQuick(text, name, false) }
+
+func parseQuick(text, name string, lenient bool) (*QuickFile, error) {
 	f := &QuickFile{Name: name}
 	inInterface := false
 	for n, line := range splitLines(text) {
@@ -62,7 +64,7 @@ func ParseQuick(text, name string) (*QuickFile, error) {
 			*set = append(*set, trim(v))
 			continue
 		}
-		if err := f.Quick.assign(k, v); err != nil {
+		if err := f.Quick.assign(k, v); err != nil && (!lenient || err.Key == "SaveConfig") {
 			err.File, err.Line, err.Column = name, n+1, strings.IndexByte(line, '=')+2
 			return nil, err
 		}
@@ -80,6 +82,11 @@ func (f *QuickFile) Strip() string {
 	}
 	return b.String()
 }
+
+// ParseQuickLenient is ParseQuick for what needs no addresses, servers or MTU:
+// those that are wrong are left out. wg-quick itself minds no value but that of
+// SaveConfig.
+func ParseQuickLenient(text, name string) (*QuickFile, error) { return parseQuick(text, name, true) }
 
 // WireGuard parses the part that is for wg(8). Line numbers are those of the
 // whole file.
