@@ -88,7 +88,7 @@ func plain(err error) error {
 		return err
 	}
 	if op.Message != "" {
-		return fmt.Errorf("%w (%s)", op.Err, op.Message)
+		return &Refusal{Err: op.Err, Message: op.Message}
 	}
 	return op.Err
 }

@@ -19,6 +19,18 @@ var (
 	ErrNoKind = errors.New("the kernel knows no such kind of interface")
 )
 
+// Refusal is an answer of the kernel for which it found words of its own.
+type Refusal struct {
+	Err     error // the error number
+	Message string
+}
+
+// Error returns both.
+func (r *Refusal) Error() string { return r.Err.Error() + " (" + r.Message + ")" }
+
+// Unwrap returns the error number.
+func (r *Refusal) Unwrap() error { return r.Err }
+
 // TableMain is the routing table that ordinary routes are in.
 const TableMain = 254
 
