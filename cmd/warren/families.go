@@ -95,7 +95,7 @@ func help(w io.Writer) {
 			fmt.Fprintf(w, "  %-26s %s\n", strings.TrimSpace(c.word+" "+c.args), c.about)
 		}
 	}
-	fmt.Fprint(w, "\nCalled by the name wg or wireguard-go, it behaves as that program.\n"+
+	fmt.Fprint(w, "\nCalled by the name wg, wg-quick or wireguard-go, it behaves as that program.\n"+
 		"`warren COMMAND --help` says more.\n")
 }
 

@@ -42,7 +42,7 @@ func mentions(page, word string) bool {
 }
 
 // flagName is a flag as a usage text lists it.
-var flagName = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?(--[a-z-]+)`)
+var flagName = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?(--[a-z0-9-]+)`)
 
 func TestManualHasEveryCommandAndFlag(t *testing.T) {
 	all := manual(t, "warren.8.md") + manual(t, "warren-up.8.md") + manual(t, "warren-device.8.md")

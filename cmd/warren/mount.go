@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/internal/cmd/install"
 	"github.com/warrenvpn/warren/internal/cmd/tunnel"
 	"github.com/warrenvpn/warren/internal/cmd/wg"
+	"github.com/warrenvpn/warren/internal/cmd/wgquick"
 )
 
 // families are the commands of this binary, in the order of its help.
@@ -17,6 +18,8 @@ var families = []family{
 		words: []command{
 			{"up", "FILE|NAME", "bring up a tunnel from its configuration file", tunnels},
 			{"down", "FILE|NAME", "take it down again", tunnels},
+			{"save", "FILE|NAME", "write its present state to the file", tunnels},
+			{"strip", "FILE|NAME", "print what the file says to wg", tunnels},
 		},
 		keepWord: true,
 		run:      withVersion(tunnel.Main),
@@ -25,6 +28,11 @@ var families = []family{
 		words: []command{{"wg", "[SUBCOMMAND]", "show and set the configuration of interfaces, as wg(8)", tools}},
 		link:  "wg",
 		run:   runWG,
+	},
+	{
+		words: []command{{"wg-quick", "SUBCOMMAND ...", "bring tunnels up and down, as wg-quick(8)", tools}},
+		link:  "wg-quick",
+		run:   wgquick.Main,
 	},
 	{
 		words: []command{{"device", "[-f] INTERFACE", "run an interface in user space, as wireguard-go", tools}},

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/warrenvpn/warren/internal/journal"
 	"github.com/warrenvpn/warren/internal/quick"
 )
 
@@ -14,10 +16,32 @@ type Performer interface {
 	// Facts gathers what planning this stage needs. It changes nothing.
 	Facts(ctx context.Context, c *quick.Config, s quick.Stage) (quick.Facts, error)
 	// Perform carries out one step, wholly or not at all: a step that failed
-	// is not undone. When ctx ends it either finishes or takes back what it
-	// began. It is not called for quick.Warn.
-	Perform(ctx context.Context, c *quick.Config, s quick.Step) error
+	// is not undone, but by a process that finds its intent in the journal. It
+	// returns the step with what only became known by it. When ctx ends it
+	// either finishes or takes back what it began. It is not called for steps
+	// that only announce. A step that undoes another one and finds nothing to
+	// undo succeeds.
+	Perform(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error)
 }
+
+// ErrNoKernel is the error of a CreateLink whose kind the kernel does not know.
+var ErrNoKernel = errors.New("the kernel has no WireGuard")
+
+// ErrNoTable is the error of a route in a table whose name the host does not
+// know.
+var ErrNoTable = errors.New("no such routing table")
+
+// StepError is the failure of a step.
+type StepError struct {
+	Step quick.Step
+	Err  error
+}
+
+// Error says what Err says.
+func (e *StepError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *StepError) Unwrap() error { return e.Err }
 
 // Run brings one tunnel up or down.
 type Run struct {
@@ -25,87 +49,275 @@ type Run struct {
 	Host   Performer
 	// Announce is told every step before it is performed, and every warning.
 	Announce func(quick.Step)
+	// Failed is told why Up fails, before anything is undone, and returns what
+	// is to be said of it afterwards. nil: all of it.
+	Failed func(error) error
+	// Journal keeps what is done, for when this process dies. nil: nothing does.
+	Journal *journal.Dir
+	// Probe is told where a step has come to. It is for tests that end the
+	// process there.
+	Probe func(Moment, quick.Step)
+}
+
+// Moment is a point of a step at which a process may die.
+type Moment uint8
+
+// The moments of a step.
+const (
+	Planned   Moment = iota // nothing of it has happened
+	Intended                // the journal has the intent
+	Performed               // it is done
+	Recorded                // and the journal has that too
+)
+
+// About is what a journal says of the tunnel besides its steps, for a down that
+// finds no file.
+type About struct {
+	Path     string   `json:"path"`
+	PreDown  []string `json:"preDown,omitempty"`
+	PostDown []string `json:"postDown,omitempty"`
+	Servers  []string `json:"servers,omitempty"`
+	Table    string   `json:"table,omitempty"`
 }
 
 // Up brings the tunnel up. On any failure, and when ctx ends first, everything
-// done so far is undone in the opposite order before Up returns.
+// done so far is undone in the order of wg-quick before Up returns. What an
+// interrupted up or down left behind is undone first.
 func (r *Run) Up(ctx context.Context) error {
-	var undo []quick.Step
-	err := r.stages(ctx, &undo)
-	if err != nil {
-		// The signal that ended ctx must not end the clean-up too.
-		err = errors.Join(err, r.rollBack(context.WithoutCancel(ctx), undo))
+	l, err := r.open()
+	if errors.Is(err, journal.ErrBusy) {
+		return &quick.Problem{Text: fmt.Sprintf("`%s' already exists", r.Config.Name), Hint: "another process is just bringing it up or taking it down", Err: err}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	up, err := r.up(ctx, l)
+	if err == nil {
+		err = l.enter(journal.Complete)
+	}
+	if err != nil && r.Failed != nil {
+		err = r.Failed(err)
+	}
+	if err != nil && up {
+		// The signal that ended ctx must not end the clean-up too.
+		err = errors.Join(err, r.undo(context.WithoutCancel(ctx), l, quick.RollBack(l.steps())))
+	}
+	return errors.Join(err, l.close(err != nil && up && len(pending(l)) == 0))
 }
 
-func (r *Run) stages(ctx context.Context, undo *[]quick.Step) error {
-	for _, stage := range quick.Stages() {
-		facts, err := r.Host.Facts(ctx, r.Config, stage)
-		if err != nil {
-			return orCause(ctx, err)
+// up reports whether it has begun, so that there may be something to undo.
+func (r *Run) up(ctx context.Context, l *ledger) (begun bool, err error) {
+	facts, err := r.facts(ctx, quick.Create)
+	if err != nil {
+		return false, err
+	}
+	if l.found && (l.phase != journal.Complete || !facts.LinkExists) {
+		if err := r.recover(ctx, l); err != nil {
+			return false, err
 		}
-		steps, err := quick.Up(r.Config, stage, facts)
+		if facts, err = r.facts(ctx, quick.Create); err != nil {
+			return false, err
+		}
+	}
+	steps, err := quick.Up(r.Config, quick.Create, facts)
+	if err != nil {
+		return false, err
+	}
+	if err := l.begin(r.about()); err != nil {
+		return true, err
+	}
+	if err := r.performAll(ctx, l, steps); err != nil {
+		return true, err
+	}
+	for _, stage := range quick.Stages()[1:] {
+		if facts, err = r.facts(ctx, stage); err != nil {
+			return true, err
+		}
+		if steps, err = quick.Up(r.Config, stage, facts); err != nil {
+			return true, err
+		}
+		if err := r.performAll(ctx, l, steps); err != nil {
+			return true, err
+		}
+	}
+	return true, orCause(ctx, nil)
+}
+
+func (r *Run) open() (*ledger, error) {
+	l, problem, err := openLedger(r.Journal, r.Config.Name)
+	if problem != nil {
+		r.Announce(quick.Step{Kind: quick.Warn, Text: fmt.Sprintf("no journal is kept, so nothing would clean up if this was killed: %v", problem)})
+	}
+	return l, err
+}
+
+func (r *Run) about() About {
+	c := r.Config
+	a := About{Path: c.Path, Table: c.Table.Value}
+	for _, h := range c.PreDown {
+		a.PreDown = append(a.PreDown, h.Value)
+	}
+	for _, h := range c.PostDown {
+		a.PostDown = append(a.PostDown, h.Value)
+	}
+	for _, s := range c.Servers {
+		a.Servers = append(a.Servers, s.String())
+	}
+	return a
+}
+
+// recover undoes what an earlier process has left.
+func (r *Run) recover(ctx context.Context, l *ledger) error {
+	r.Announce(quick.Step{Kind: quick.Warn, Text: map[journal.Phase]string{
+		journal.Up:       "an earlier up was interrupted: what it did is undone",
+		journal.Down:     "an earlier down was interrupted: the rest of it is done now",
+		journal.Complete: "the interface is gone, but not what was made for it: that is undone",
+	}[l.phase]})
+	steps := quick.RollBack(l.steps())
+	if l.stale {
+		// What the kernel had went with it.
+		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind != quick.UnsetDNS && s.Kind != quick.RemoveFile })
+	}
+	if l.phase == journal.Complete {
+		// An interface of this name is another one.
+		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind == quick.DeleteLink })
+	}
+	if err := r.undo(context.WithoutCancel(ctx), l, steps); err != nil {
+		return err
+	}
+	l.found, l.entries = false, nil
+	return nil
+}
+
+// facts gathers those of the host and adds what journals know.
+func (r *Run) facts(ctx context.Context, s quick.Stage) (quick.Facts, error) {
+	f, err := r.Host.Facts(ctx, r.Config, s)
+	if err != nil {
+		return f, orCause(ctx, err)
+	}
+	for _, e := range r.others() {
+		switch {
+		case e.Kind == quick.AddRule:
+			f.Foreign = append(f.Foreign, e.Rule)
+		case s == quick.Route && e.Value == "1" && e.Name == quick.SrcValidMark:
+			f.HeldMark = e.Prior
+		}
+	}
+	return f, nil
+}
+
+// others returns the steps that stand in the journals of other interfaces.
+func (r *Run) others() []quick.Step {
+	if r.Journal == nil {
+		return nil
+	}
+	records, err := r.Journal.List()
+	if err != nil {
+		return nil
+	}
+	var all []quick.Step
+	for _, record := range records {
+		if record.Interface == r.Config.Name || r.Journal.OtherBoot(record) {
+			continue
+		}
+		for _, e := range decode(record) {
+			all = append(all, e.step)
+		}
+	}
+	return all
+}
+
+func (r *Run) performAll(ctx context.Context, l *ledger, steps []quick.Step) error {
+	for _, s := range steps {
+		err := r.perform(ctx, l, s)
+		if errors.Is(err, ErrNoKernel) {
+			var instead []quick.Step
+			if instead, err = quick.FallBack(r.Config); err == nil {
+				err = r.performAll(ctx, l, instead)
+			}
+		}
 		if err != nil {
 			return err
 		}
-		for _, s := range steps {
-			if err := r.perform(ctx, s); err != nil {
-				return err
-			}
-			if u, ok := s.Undo(); ok {
-				*undo = append(*undo, u)
-			}
-		}
 	}
-	return orCause(ctx, nil)
+	return nil
 }
 
-// rollBack performs steps from the last to the first. One that fails does not
-// keep the others from being tried.
-func (r *Run) rollBack(ctx context.Context, undo []quick.Step) error {
+// perform announces and carries out one step, and keeps account of it.
+func (r *Run) perform(ctx context.Context, l *ledger, s quick.Step) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	r.probe(Planned, s)
+	r.announce(s)
+	if s.Announces() {
+		return nil
+	}
+	n, err := l.intend(s)
+	if err != nil {
+		return err
+	}
+	r.probe(Intended, s)
+	done, err := r.Host.Perform(ctx, r.Config, s)
+	if err != nil {
+		if problem := l.failed(n); problem != nil {
+			err = errors.Join(err, problem)
+		}
+		return orCause(ctx, &StepError{Step: s, Err: r.Config.Failed(s, err)})
+	}
+	r.probe(Performed, s)
+	if err := l.done(n, s, done); err != nil {
+		return err
+	}
+	r.probe(Recorded, s)
+	return nil
+}
+
+func (r *Run) announce(s quick.Step) {
+	if s.Trace(r.Config) != "" {
+		r.Announce(s)
+	}
+}
+
+func (r *Run) probe(m Moment, s quick.Step) {
+	if r.Probe != nil {
+		r.Probe(m, s)
+	}
+}
+
+// undo performs steps that take others back. One that fails does not keep the
+// others from being tried.
+func (r *Run) undo(ctx context.Context, l *ledger, steps []quick.Step) error {
 	var failed []error
-	for i := len(undo) - 1; i >= 0; i-- {
-		if err := r.perform(ctx, undo[i]); err != nil {
+	for _, s := range steps {
+		if err := r.undoOne(ctx, l, s); err != nil {
 			failed = append(failed, fmt.Errorf("roll back: %w", err))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-// Down takes the tunnel down. It stops at the first step that fails; what was
-// done stays done.
-func (r *Run) Down(ctx context.Context) error {
-	facts, err := r.Host.Facts(ctx, r.Config, quick.Remove)
-	if err != nil {
-		return orCause(ctx, err)
-	}
-	steps, err := quick.Down(r.Config, facts)
-	if err != nil {
-		return err
-	}
-	for _, s := range steps {
-		if err := r.perform(ctx, s); err != nil {
-			return err
+func (r *Run) undoOne(ctx context.Context, l *ledger, s quick.Step) error {
+	if s.Kind != quick.RestoreSysctl || !r.held(s.Name) {
+		r.probe(Planned, s)
+		r.announce(s)
+		if _, err := r.Host.Perform(ctx, r.Config, s); err != nil {
+			return r.Config.Failed(s, err)
 		}
+		r.probe(Performed, s)
 	}
-	return nil
+	return l.undone(s)
 }
 
-// perform announces and carries out one step.
-func (r *Run) perform(ctx context.Context, s quick.Step) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	r.Announce(s)
-	if s.Kind == quick.Warn {
-		return nil
-	}
-	if err := r.Host.Perform(ctx, r.Config, s); err != nil {
-		return orCause(ctx, r.Config.Failed(s, err))
-	}
-	return nil
+// held reports whether another tunnel needs a setting as it is.
+func (r *Run) held(name string) bool {
+	return slices.ContainsFunc(r.others(), func(s quick.Step) bool {
+		return (s.Kind == quick.SetSysctl || s.Kind == quick.HoldSysctl) && s.Name == name
+	})
 }
+
+// pending returns what is still to be undone.
+func pending(l *ledger) []quick.Step { return quick.RollBack(l.steps()) }
 
 // orCause prefers the reason why ctx ended to the failure that this led to.
 func orCause(ctx context.Context, err error) error {

@@ -61,6 +61,23 @@ func netAdmin() bool {
 	return data[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0
 }
 
+func explainCreate(err error) error {
+	switch {
+	case errors.Is(err, rtnl.ErrNoKind):
+		return errors.Join(ErrNoKernel, err)
+	case err != nil:
+		return fmt.Errorf("make interface: %w", err)
+	}
+	return nil
+}
+
+func explainRule(r quick.Rule, err error) error {
+	if err != nil {
+		return fmt.Errorf("add a rule for table %d: %w", r.Table, err)
+	}
+	return nil
+}
+
 func explainAddress(p netip.Prefix, err error) error {
 	switch {
 	case err == nil:

@@ -126,12 +126,45 @@ func (n *Network) find(name string) (int, error) {
 	return link.Index, nil
 }
 
-// Perform carries out a step that concerns links, addresses or routes.
-func (n *Network) Perform(name string, s quick.Step) error {
-	link, err := n.find(name)
-	if errors.Is(err, rtnl.ErrNoLink) && s.Kind == quick.DeleteLink {
-		return nil // gone already: as wanted
+// Index returns the index of an interface, or 0 if there is none, and whether it
+// is one of the kernel's own WireGuard.
+func (n *Network) Index(name string) (index int, inKernel bool, err error) {
+	link, err := n.nl.Link(name)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		return 0, false, nil
 	}
+	return link.Index, link.Kind == kindWireGuard, err
+}
+
+const (
+	kindWireGuard = "wireguard"
+	kindTun       = "tun"
+)
+
+// Perform carries out a step that concerns links, addresses, routes, rules,
+// settings or the firewall.
+func (n *Network) Perform(name string, s quick.Step) error {
+	switch s.Kind {
+	case quick.CreateLink:
+		return explainCreate(n.nl.AddLink(name, kindWireGuard))
+	case quick.DeleteLink:
+		return n.deleteLink(name, s.Index)
+	case quick.AddRule:
+		_, err := n.nl.AddRule(rule(s.Rule))
+		return explainRule(s.Rule, err)
+	case quick.DeleteRule:
+		if err := n.nl.DeleteRule(rule(s.Rule)); !errors.Is(err, rtnl.ErrNoRule) {
+			return err
+		}
+		return nil
+	case quick.SetSysctl, quick.RestoreSysctl:
+		return SetSysctl(s.Name, s.Value)
+	case quick.HoldSysctl:
+		return nil
+	case quick.RemoveFirewall:
+		return RemoveAntiLeak(name)
+	}
+	link, err := n.find(name)
 	if err != nil {
 		return err
 	}
@@ -141,14 +174,121 @@ func (n *Network) Perform(name string, s quick.Step) error {
 	case quick.SetUp:
 		return n.setUp(link, s.MTU)
 	case quick.AddRoute:
-		return n.addRoute(link, s.Prefix)
-	case quick.DeleteLink:
-		if err := n.nl.DeleteLink(link); err != nil && !errors.Is(err, rtnl.ErrNoLink) {
-			return fmt.Errorf("delete interface: %w", err)
+		if s.TableName != "" && s.Table == 0 {
+			return fmt.Errorf("%w: %q", ErrNoTable, s.TableName)
 		}
-		return nil
+		return n.addRoute(link, s.Prefix, s.Table)
+	case quick.AddFirewall:
+		addresses, err := n.Addresses(name)
+		if err != nil {
+			return err
+		}
+		a := AntiLeak{Interface: name, Family: s.Family, Mark: s.Mark}
+		for _, p := range addresses {
+			a.Addresses = append(a.Addresses, p.Addr())
+		}
+		return AddAntiLeak(a)
 	}
 	panic(fmt.Sprintf("hostnet: step of kind %d does not concern the network", s.Kind))
+}
+
+// deleteLink removes an interface. One that has the name, but not the index, or
+// that no program of ours makes, is another's.
+func (n *Network) deleteLink(name string, index int) error {
+	link, err := n.nl.Link(name)
+	if errors.Is(err, rtnl.ErrNoLink) && index != 0 {
+		link, err = n.nl.LinkByIndex(index) // it may have been renamed
+	}
+	switch {
+	case errors.Is(err, rtnl.ErrNoLink):
+		return nil // gone already: as wanted
+	case err != nil:
+		return err
+	case index != 0 && link.Index != index, link.Kind != kindWireGuard && link.Kind != kindTun:
+		return nil
+	}
+	if err := n.nl.DeleteLink(link.Index); err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+		return fmt.Errorf("delete interface: %w", err)
+	}
+	return nil
+}
+
+func rule(r quick.Rule) rtnl.Rule {
+	k := rtnl.Rule{Family: r.Family, Priority: r.Priority, Mark: r.Mark, Not: r.Not, Table: r.Table, SuppressPrefixLength: -1, Other: r.Other}
+	if r.SuppressDefault {
+		k.SuppressPrefixLength = 0
+	}
+	return k
+}
+
+// Rules lists the rules of both families.
+func (n *Network) Rules() ([]quick.Rule, error) {
+	var all []quick.Rule
+	for _, family := range [...]int{4, 6} {
+		rules, err := n.nl.Rules(family)
+		if err != nil {
+			return nil, fmt.Errorf("rules of IPv%d: %w", family, err)
+		}
+		for _, r := range rules {
+			all = append(all, quick.Rule{
+				Family: family, Priority: r.Priority, Mark: r.Mark, Not: r.Not, Table: r.Table,
+				SuppressDefault: r.SuppressPrefixLength == 0, Other: r.Other || r.SuppressPrefixLength > 0,
+			})
+		}
+	}
+	return all, nil
+}
+
+// UsedTables lists the routing tables from first on that have routes, up to one
+// that has none.
+func (n *Network) UsedTables(first uint32) (used []uint32, err error) {
+	for table := first; ; table++ {
+		empty := true
+		for _, family := range [...]int{4, 6} {
+			none, err := n.nl.TableEmpty(family, table)
+			if err != nil {
+				return nil, fmt.Errorf("routing table %d: %w", table, err)
+			}
+			empty = empty && none
+		}
+		if empty {
+			return used, nil
+		}
+		used = append(used, table)
+	}
+}
+
+// HasDefault reports whether the main table has a default route of a family.
+func (n *Network) HasDefault(ipv6 bool) bool {
+	to := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	if ipv6 {
+		to = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	routes, err := n.nl.RoutesTo(to, rtnl.TableMain)
+	return err == nil && len(routes) > 0
+}
+
+// Addresses lists the addresses of an interface, with host bits.
+func (n *Network) Addresses(name string) ([]netip.Prefix, error) {
+	link, err := n.find(name)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := n.nl.Addresses(link)
+	if err != nil {
+		return nil, fmt.Errorf("addresses of %s: %w", name, err)
+	}
+	prefixes := make([]netip.Prefix, len(addresses))
+	for i, a := range addresses {
+		prefixes[i] = a.Prefix
+	}
+	return prefixes, nil
+}
+
+// MTU returns that of an interface.
+func (n *Network) MTU(name string) (int, error) {
+	link, err := n.nl.Link(name)
+	return link.MTU, err
 }
 
 // How long setUp waits for IPv6 addresses to become usable, and how often it
@@ -185,18 +325,21 @@ func tentative(addresses []rtnl.Address) bool {
 	return false
 }
 
-func (n *Network) addRoute(link int, p netip.Prefix) error {
-	err := n.nl.AddRoute(rtnl.Route{Destination: p, Link: link, Table: rtnl.TableMain})
+func (n *Network) addRoute(link int, p netip.Prefix, table uint32) error {
+	if table == 0 {
+		table = rtnl.TableMain
+	}
+	err := n.nl.AddRoute(rtnl.Route{Destination: p, Link: link, Table: table})
 	if errors.Is(err, rtnl.ErrExists) {
-		return explainExisting(p, n.holder(p), err)
+		return explainExisting(p, n.holder(p, table), err)
 	}
 	return explainRoute(p, err)
 }
 
-// holder returns the name of the interface that the main table sends p through,
-// or "" if that cannot be said.
-func (n *Network) holder(p netip.Prefix) string {
-	routes, err := n.nl.RoutesTo(p, rtnl.TableMain)
+// holder returns the name of the interface that a table sends p through, or ""
+// if that cannot be said.
+func (n *Network) holder(p netip.Prefix, table uint32) string {
+	routes, err := n.nl.RoutesTo(p, table)
 	if err != nil || len(routes) == 0 {
 		return ""
 	}

@@ -47,3 +47,27 @@ func (*Network) Adopt(string) error { return unsupported() }
 
 // Perform fails: only Linux is here yet.
 func (*Network) Perform(string, quick.Step) error { return unsupported() }
+
+// Index fails: only Linux is here yet.
+func (*Network) Index(string) (int, bool, error) { return 0, false, unsupported() }
+
+// Rules fails: only Linux is here yet.
+func (*Network) Rules() ([]quick.Rule, error) { return nil, unsupported() }
+
+// UsedTables fails: only Linux is here yet.
+func (*Network) UsedTables(uint32) ([]uint32, error) { return nil, unsupported() }
+
+// HasDefault is false.
+func (*Network) HasDefault(bool) bool { return false }
+
+// Addresses fails: only Linux is here yet.
+func (*Network) Addresses(string) ([]netip.Prefix, error) { return nil, unsupported() }
+
+// MTU fails: only Linux is here yet.
+func (*Network) MTU(string) (int, error) { return 0, unsupported() }
+
+// KernelMayHave is false: only Linux is here yet.
+func KernelMayHave() bool { return false }
+
+// StrictReversePath is false: only Linux is here yet.
+func StrictReversePath() bool { return false }

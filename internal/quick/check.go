@@ -7,9 +7,13 @@ import (
 	"strings"
 )
 
-// check refuses what would fail halfway or is not obeyed yet.
-func check(c *Config) error {
-	if err := checkTable(c); err != nil {
+// check refuses what would fail halfway. wg-quick finds out on the way, and so
+// does a plan in its manner.
+func check(c *Config, f Facts) error {
+	if c.Compat {
+		return nil
+	}
+	if err := checkTable(c, f); err != nil {
 		return err
 	}
 	seen := make(map[netip.Prefix]int)
@@ -19,27 +23,62 @@ func check(c *Config) error {
 		}
 		seen[a.Value] = a.Line
 	}
-	if c.routed() {
-		for _, a := range c.AllowedIPs {
-			if a.Value.Bits() == 0 {
-				return c.defaultRoute(a.Value, a.Line)
-			}
+	if f.IPv6Disabled {
+		return checkIPv6(c)
+	}
+	return nil
+}
+
+// checkTable looks at Table before anything is done.
+func checkTable(c *Config, f Facts) error {
+	if c.automatic() || !c.routed() {
+		return nil
+	}
+	_, err := c.table(f)
+	return err
+}
+
+// checkIPv6 refuses IPv6 on a host that has it switched off.
+func checkIPv6(c *Config) error {
+	const hint = "`--no-ipv6` leaves IPv6 out; `sysctl net.ipv6.conf.all.disable_ipv6=0` switches it on"
+	for _, a := range c.Addresses {
+		if a.Value.Addr().Is6() {
+			return c.problem("Address", a.Line, hint, "%s: IPv6 is switched off on this host", a.Value)
+		}
+	}
+	for _, a := range c.AllowedIPs {
+		if a.Value.Addr().Is6() && c.routed() {
+			return c.problem("AllowedIPs", a.Line, hint, "%s: IPv6 is switched off on this host", a.Value)
 		}
 	}
 	return nil
 }
 
+// LeaveOutIPv6 takes the IPv6 addresses of the interface from c, and has no
+// routes made for IPv6. The peers keep their allowed IPs.
+func (c *Config) LeaveOutIPv6() {
+	c.NoIPv6 = true
+	var addresses []At[netip.Prefix]
+	var texts []string
+	for i, a := range c.Addresses {
+		if a.Value.Addr().Is4() {
+			addresses = append(addresses, a)
+			texts = append(texts, c.AddressTexts[i])
+		}
+	}
+	c.Addresses, c.AddressTexts = addresses, texts
+	c.AllowedIPs = slices.DeleteFunc(c.AllowedIPs, func(a At[netip.Prefix]) bool { return a.Value.Addr().Is6() })
+}
+
 // checkCreate refuses what the host does not allow.
 func checkCreate(c *Config, f Facts) error {
+	exists := fmt.Sprintf("`%s' already exists", c.Name)
 	switch {
-	case f.LinkExists && f.SocketExists:
-		return &Problem{
-			Text: fmt.Sprintf("`%s' already exists", c.Name),
-			Hint: fmt.Sprintf("`warren down %s` takes it down", quote(c.Path)),
-		}
+	case f.LinkExists && f.WireGuard:
+		return &Problem{Text: exists, Hint: fmt.Sprintf("`warren down %s` takes it down", quote(c.Path))}
 	case f.LinkExists:
-		return &Problem{Text: fmt.Sprintf("`%s' already exists", c.Name), Hint: "another program's interface has this name"}
-	case f.SocketExists:
+		return &Problem{Text: exists, Hint: "another program's interface has this name"}
+	case f.SocketExists && !c.Compat:
 		return &Problem{
 			Text: fmt.Sprintf("a daemon for `%s' already runs, with its interface in another network namespace or renamed", c.Name),
 			Hint: fmt.Sprintf("use another name, or give this namespace a /run/wireguard of its own (it is where %s.sock is)", c.Name),
@@ -48,66 +87,28 @@ func checkCreate(c *Config, f Facts) error {
 	return f.Obstacle
 }
 
-// checkRemove refuses to take down what is no tunnel of this namespace, and
-// what would not be taken down wholly.
-func checkRemove(c *Config, f Facts) error {
-	switch {
-	case !f.SocketExists:
-		return &Problem{Text: fmt.Sprintf("`%s' is not a WireGuard interface", c.Name)}
-	case !f.LinkExists:
-		return &Problem{
-			Text: fmt.Sprintf("the interface `%s' is in another network namespace, or was renamed", c.Name),
-			Hint: "take it down there: ip netns exec NAMESPACE warren down ...; renamed, `ip link delete` removes it",
-		}
-	case f.Obstacle != nil:
-		return f.Obstacle
-	case c.routed() && f.FwMark != 0 && slices.ContainsFunc(f.AllowedIPs, func(p netip.Prefix) bool { return p.Bits() == 0 }):
-		// Only wg-quick brings up such a thing: with rules and a firewall table.
-		return &Problem{
-			Text: fmt.Sprintf("all traffic goes through `%s', by rules that are not removed yet", c.Name),
-			Hint: fmt.Sprintf("`wg-quick down %s` removes them", quote(c.Path)),
-		}
-	}
-	return nil
-}
-
-func checkTable(c *Config) error {
-	table := c.Table.Value
-	if table == "" || table == "auto" || table == "off" {
+// warnings returns what the user should know before anything is done.
+func warnings(c *Config, f Facts) []Step {
+	if c.Compat {
 		return nil
 	}
-	hint := "remove it, or say Table = off and add the routes in PostUp: ip route add PREFIX dev %i table " + table
-	if lower := strings.ToLower(table); lower == "auto" || lower == "off" {
-		hint = "Table = " + lower + ", in lower case"
-	}
-	return c.problem("Table", c.Table.Line, hint, "routes in table %q are not supported yet, want auto or off", table)
+	return append(fullTunnelWarnings(c, f), dnsWarnings(c)...)
 }
 
-func (c *Config) defaultRoute(p netip.Prefix, line int) error {
-	return c.problem("AllowedIPs", line, "name the networks to reach instead of "+p.String()+", or say Table = off and set the routes in PostUp",
-		"%s would send all traffic through the tunnel, which is not supported yet", p)
-}
-
-// warnings returns what the user must know of keys that are not obeyed yet.
-func warnings(c *Config) []Step {
-	var steps []Step
-	if len(c.DNS) > 0 {
-		var names []string
-		for _, d := range c.DNS {
-			names = append(names, d.Value)
+// dnsWarnings tells of name servers that are not reached through the tunnel
+// .
+func dnsWarnings(c *Config) []Step {
+	var outside []string
+	for _, server := range c.Servers {
+		if !slices.ContainsFunc(c.AllowedIPs, func(a At[netip.Prefix]) bool { return a.Value.Masked().Contains(server) }) {
+			outside = append(outside, server.String())
 		}
-		steps = append(steps, c.warning("DNS", c.DNS[0].Line, "set it in a hook: PostUp = resolvectl dns %i "+names[0],
-			"%s is not set: this is not supported yet", strings.Join(names, ", ")))
 	}
-	if c.FwMark.Value != 0 {
-		steps = append(steps, c.warning("FwMark", c.FwMark.Line, "",
-			"%#x marks the packets of the tunnel; no routing rule is made from it", c.FwMark.Value))
+	if len(outside) == 0 || !c.routed() || len(c.AllowedIPs) == 0 {
+		return nil
 	}
-	if c.SaveConfig.Value {
-		steps = append(steps, c.warning("SaveConfig", c.SaveConfig.Line, "",
-			"the state of the interface will not be written back to the file: this is not supported yet"))
-	}
-	return steps
+	return []Step{c.warning("DNS", c.DNS[0].Line, "add it to the AllowedIPs of the peer that leads to it",
+		"%s is in no AllowedIPs: names are looked up outside the tunnel", strings.Join(outside, ", "))}
 }
 
 // mtuWarnings compares an MTU that was asked for with what it has to fit into.

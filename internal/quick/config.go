@@ -14,13 +14,21 @@ import (
 type Config struct {
 	Name    string // of the interface
 	Path    string // of the file, as the user gave it
-	Program string // makes the interface, for traces: "warren device"
+	File    string // what that leads to, through links; empty: it is gone
+	Program string // makes an interface in user space, for traces: "warren device"
+	// Compat makes the plan and its traces those of wg-quick(8), to the letter.
+	Compat bool
+	Plane  Plane // in which the interface is to be
+	NoIPv6 bool  // no routes for IPv6
 
-	Addresses  []At[netip.Prefix] // with host bits
-	DNS        []At[string]       // servers and search domains
-	MTU        At[int]            // 0: to be chosen
-	Table      At[string]         // "": auto
-	SaveConfig At[bool]
+	Addresses    []At[netip.Prefix] // with host bits
+	AddressTexts []string           // as the file has them
+	DNS          []At[string]       // servers and search domains
+	Servers      []netip.Addr       // those of DNS that are addresses
+	Search       []string           // and those that are domains
+	MTU          At[int]            // 0: to be chosen
+	Table        At[string]         // "": auto
+	SaveConfig   At[bool]
 
 	PreUp, PostUp, PreDown, PostDown []At[string] // as written, with %i
 
@@ -31,6 +39,29 @@ type Config struct {
 	FwMark     At[uint32]
 	AllowedIPs []At[netip.Prefix]
 	Endpoints  []At[conf.Endpoint]
+}
+
+// Plane is where an interface lives.
+type Plane uint8
+
+// The planes. Automatic is the kernel where it has WireGuard, else the user's.
+const (
+	Automatic Plane = iota
+	Kernel
+	User
+)
+
+// ParsePlane reads the name of a plane: auto, kernel or user.
+func ParsePlane(s string) (Plane, error) {
+	switch s {
+	case "auto", "":
+		return Automatic, nil
+	case "kernel":
+		return Kernel, nil
+	case "user":
+		return User, nil
+	}
+	return Automatic, fmt.Errorf("%q is no plane, want kernel, user or auto", s)
 }
 
 // At is a value and the line of the file it stands in, counted from 1.
@@ -114,6 +145,9 @@ func (c *Config) ipv6(f Facts) bool {
 		slices.ContainsFunc(f.AllowedIPs, func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
+// automatic reports whether routes go where wg-quick thinks best.
+func (c *Config) automatic() bool { return c.Table.Value == "" || c.Table.Value == "auto" }
+
 // hooks returns steps for the hooks of one key. Every %i is the interface.
 func (c *Config) hooks(key string, commands []At[string]) []Step {
 	steps := make([]Step, len(commands))
@@ -121,4 +155,30 @@ func (c *Config) hooks(key string, commands []At[string]) []Step {
 		steps[i] = Step{Kind: RunHook, Text: strings.ReplaceAll(h.Value, "%i", c.Name), Key: key, Line: h.Line}
 	}
 	return steps
+}
+
+// Hooks returns steps for the hooks of a key: PostDown.
+func (c *Config) Hooks(key string) []Step { return c.hooks(key, c.commands(key)) }
+
+// Commands returns the hooks of a key as they are written.
+func (c *Config) Commands(key string) []string {
+	var all []string
+	for _, h := range c.commands(key) {
+		all = append(all, h.Value)
+	}
+	return all
+}
+
+func (c *Config) commands(key string) []At[string] {
+	switch key {
+	case "PreUp":
+		return c.PreUp
+	case "PostUp":
+		return c.PostUp
+	case "PreDown":
+		return c.PreDown
+	case "PostDown":
+		return c.PostDown
+	}
+	return nil
 }

@@ -26,8 +26,22 @@ func Parse(text, path, name string, o conf.Options) (*Config, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.take(&f.Quick)
-	c.locate(text)
-	return c, nil
+	return c, c.locate(text)
+}
+
+// ParseLenient reads the file of a tunnel as Parse does, but only for taking
+// the tunnel down or saving it: what the file says to wg may be wrong.
+func ParseLenient(text, path, name string, o conf.Options) (*Config, error) {
+	if c, err := Parse(text, path, name, o); err == nil {
+		return c, nil
+	}
+	f, err := conf.ParseQuickLenient(text, path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Name: name, Path: path}
+	c.take(&f.Quick)
+	return c, c.locate(text)
 }
 
 // take copies the values of wg-quick's own keys.
@@ -38,6 +52,7 @@ func (c *Config) take(q *conf.Quick) {
 	for _, a := range q.DNS {
 		c.DNS = append(c.DNS, At[string]{Value: a.String()})
 	}
+	c.Servers, c.Search = q.DNS, q.Search
 	for _, s := range q.Search {
 		c.DNS = append(c.DNS, At[string]{Value: s})
 	}
@@ -54,12 +69,22 @@ func unplaced(commands []string) []At[string] {
 	return all
 }
 
-// locate finds out which lines of a file without mistakes the values stand in.
-func (c *Config) locate(text string) {
+// planeKey is a comment, so that other programs read the file too.
+const planeKey = "# Warren.Plane"
+
+// locate finds out which lines of a file without mistakes the values stand in,
+// and what comments say that concerns us.
+func (c *Config) locate(text string) error {
 	l := locator{c: c, hooks: map[string][]At[string]{
 		"preup": c.PreUp, "postup": c.PostUp, "predown": c.PreDown, "postdown": c.PostDown,
 	}}
 	for i, line := range strings.Split(text, "\n") {
+		if key, value, ok := strings.Cut(line, "="); ok && l.inInterface && strings.EqualFold(strings.TrimSpace(key), planeKey) {
+			var err error
+			if c.Plane, err = ParsePlane(strings.TrimSpace(value)); err != nil {
+				return c.problem(planeKey, i+1, "", "%v", err)
+			}
+		}
 		line, _, _ = strings.Cut(line, "#")
 		key, value, _ := strings.Cut(line, "=")
 		key = strings.ToLower(strings.Trim(key, "\ufeff \t\r\v\f"))
@@ -73,6 +98,7 @@ func (c *Config) locate(text string) {
 			l.peerKey(key, value)
 		}
 	}
+	return nil
 }
 
 // locator goes through the lines of a file.
@@ -88,9 +114,10 @@ func (l *locator) interfaceKey(key, value string) {
 	c := l.c
 	switch key {
 	case "address":
-		for range fields(value) {
+		for _, a := range fields(value) {
 			if l.addresses < len(c.Addresses) {
 				c.Addresses[l.addresses].Line = l.line
+				c.AddressTexts = append(c.AddressTexts, a)
 				l.addresses++
 			}
 		}

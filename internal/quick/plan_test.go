@@ -1,12 +1,14 @@
 package quick_test
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,11 +89,23 @@ func plans(t *testing.T, file, facts string) (up, down string) {
 	if err != nil {
 		return describe(err), ""
 	}
-	c.Program = "warren device"
+	c.Program, c.File = "warren device", "/etc/wireguard/wg0.conf"
+	if strings.Contains("\n"+facts, "\ncompat\n") {
+		c.Program, c.Compat = "wireguard-go", true
+	}
+	if strings.Contains("\n"+facts, "\nno-ipv6\n") {
+		c.LeaveOutIPv6()
+	}
 	f := readFacts(t, c, facts)
+	var done []quick.Step
 	for _, stage := range quick.Stages() {
 		steps, err := quick.Up(c, stage, f)
+		if len(steps) > 0 && steps[len(steps)-1].Kind == quick.CreateLink && f.NoKernel {
+			up += trace(c, steps)
+			steps, err = quick.FallBack(c)
+		}
 		up += trace(c, steps)
+		done = append(done, steps...)
 		if err != nil {
 			up += describe(err)
 			break
@@ -99,6 +113,10 @@ func plans(t *testing.T, file, facts string) (up, down string) {
 	}
 	f.LinkExists = !strings.Contains(facts, "socket\n") || f.LinkExists
 	f.SocketExists = !strings.Contains(facts, "link\n") || f.SocketExists
+	f.WireGuard = f.SocketExists
+	if !strings.Contains("\n"+facts, "\nno-journal\n") {
+		f.Journal, f.Recorded = true, done
+	}
 	steps, err := quick.Down(c, f)
 	if err != nil {
 		return up, describe(err)
@@ -123,11 +141,19 @@ func describe(err error) string {
 func trace(c *quick.Config, steps []quick.Step) string {
 	var b strings.Builder
 	for _, s := range steps {
-		mark := "[#]"
-		if s.Kind == quick.Warn {
-			mark = "[!]"
+		mark := "[#] "
+		switch s.Kind {
+		case quick.Warn:
+			mark = "[!] "
+		case quick.Note:
+			mark = "[+] "
+		case quick.Say:
+			mark = ""
 		}
-		fmt.Fprintf(&b, "%s %s\n", mark, s.Trace(c))
+		if s.Trace(c) == "" {
+			mark += "(" + s.Kind.String() + ")"
+		}
+		fmt.Fprintf(&b, "%s%s\n", mark, s.Trace(c))
 		if s.Hint != "" {
 			fmt.Fprintf(&b, "    hint: %s\n", s.Hint)
 		}
@@ -138,7 +164,14 @@ func trace(c *quick.Config, steps []quick.Step) string {
 // readFacts reads a line per fact over what is predicted.
 func readFacts(t *testing.T, c *quick.Config, text string) quick.Facts {
 	t.Helper()
-	f := quick.Predict(c, quick.Facts{})
+	f := quick.Predict(c, quick.Facts{
+		InKernel: true, SrcValidMark: "0",
+		DNS: quick.DNS{Set: "resolvconf -a " + c.Name + " -m 0 -x", Unset: "resolvconf -d " + c.Name + " -f"},
+		Rules: []quick.Rule{
+			{Family: 4, Table: 255}, {Family: 4, Priority: 32766, Table: 254}, {Family: 4, Priority: 32767, Table: 253},
+			{Family: 6, Table: 255}, {Family: 6, Priority: 32766, Table: 254},
+		},
+	})
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		words := strings.Fields(line)
 		if len(words) == 0 {
@@ -155,7 +188,7 @@ func readFacts(t *testing.T, c *quick.Config, text string) quick.Facts {
 		case "link":
 			f.LinkExists = true
 		case "socket":
-			f.SocketExists = true
+			f.SocketExists, f.WireGuard = true, true
 		case "obstacle":
 			f.Obstacle = errors.New(strings.Join(words[1:], " "))
 		case "path":
@@ -170,6 +203,37 @@ func readFacts(t *testing.T, c *quick.Config, text string) quick.Facts {
 			f.FwMark = uint32(number(1))
 		case "key":
 			f.HasPrivateKey = true
+		case "no-kernel":
+			f.NoKernel, f.InKernel = true, false
+		case "ipv6-disabled":
+			f.IPv6Disabled = true
+		case "default-routes":
+			f.Default4, f.Default6 = slices.Contains(words, "4"), slices.Contains(words, "6")
+		case "used-tables":
+			for i := range words[1:] {
+				f.UsedTables = append(f.UsedTables, uint32(number(i+1)))
+			}
+		case "src-valid-mark":
+			f.SrcValidMark = words[1]
+			if len(words) > 2 {
+				f.HeldMark = words[2]
+			}
+		case "table":
+			f.TableNumber = uint32(number(1))
+		case "rule": // FAMILY PRIORITY TABLE [not MARK | suppress] [foreign]
+			r := quick.Rule{Family: number(1), Priority: uint32(number(2)), Table: uint32(number(3))}
+			if slices.Contains(words, "not") {
+				r.Not, r.Mark = true, uint32(number(5))
+			}
+			r.SuppressDefault = slices.Contains(words, "suppress")
+			if slices.Contains(words, "foreign") {
+				f.Foreign = append(f.Foreign, r)
+			}
+			at := slices.IndexFunc(f.Rules, func(o quick.Rule) bool { return o.Family == r.Family && o.Priority > r.Priority })
+			f.Rules = slices.Insert(f.Rules, at, r)
+		case "firewall":
+			f.Firewall = true
+		case "compat", "no-ipv6", "no-journal":
 		default:
 			t.Fatalf("unknown fact %q", line)
 		}
@@ -202,13 +266,44 @@ func TestPlanIsStable(t *testing.T) {
 }
 
 // Steps that make something are undone; hooks and what vanishes with the
-// interface are not.
+// interface are not. An undo has none of its own.
 func TestUndo(t *testing.T) {
+	want := map[quick.Kind]quick.Kind{
+		quick.CreateLink: quick.DeleteLink, quick.CreateDevice: quick.DeleteLink, quick.SetDNS: quick.UnsetDNS,
+		quick.AddRule: quick.DeleteRule, quick.SetSysctl: quick.RestoreSysctl, quick.HoldSysctl: quick.RestoreSysctl,
+		quick.AddFirewall: quick.RemoveFirewall, quick.Save: quick.RemoveFile,
+	}
 	for kind := quick.Warn; kind <= quick.DeleteLink; kind++ {
 		undo, ok := quick.Step{Kind: kind}.Undo()
-		if ok != (kind == quick.CreateLink) || ok && undo.Kind != quick.DeleteLink {
-			t.Errorf("undo of kind %d: %+v, %v, want the interface deleted after it was made, and nothing else", kind, undo, ok)
+		if ok != (want[kind] != 0) || undo.Kind != want[kind] {
+			t.Errorf("undo of %v: %+v, %v, want %v", kind, undo, ok, want[kind])
 		}
+		if ok && !undo.Undoes() {
+			t.Errorf("%v does not say that it undoes", undo.Kind)
+		}
+	}
+}
+
+// A step means the same after it was in a journal.
+func TestStepsSurviveJSON(t *testing.T) {
+	for kind := quick.Warn; kind <= quick.DeleteLink; kind++ {
+		s := quick.Step{
+			Kind: kind, Prefix: netip.MustParsePrefix("10.0.0.1/24"), MTU: 1, Mark: 2, Family: 4, Table: 3, TableName: "a", Name: "b",
+			Rule:  quick.Rule{Family: 6, Priority: 7, Mark: 8, Not: true, Table: 9, SuppressDefault: true},
+			Value: "c", Prior: "d", Index: 5, Text: "e\n", Hint: "f", Key: "g", Line: 6, Lenient: true,
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back quick.Step
+		if err := json.Unmarshal(text, &back); err != nil || back != s {
+			t.Errorf("%s became %+v, %v", text, back, err)
+		}
+	}
+	var s quick.Step
+	if err := json.Unmarshal([]byte(`{"kind":"destroy"}`), &s); err == nil {
+		t.Error("a kind of a later version was taken for a known one")
 	}
 }
 
@@ -232,7 +327,7 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := strings.Count(text, "\n") + 1
 		facts := quick.Predict(c, quick.Facts{})
-		steps, _ := quick.Down(c, quick.Facts{LinkExists: true, SocketExists: true})
+		steps, _ := quick.Down(c, quick.Facts{LinkExists: true, WireGuard: true})
 		for _, stage := range quick.Stages() {
 			more, _ := quick.Up(c, stage, facts)
 			steps = append(steps, more...)
@@ -241,8 +336,8 @@ func FuzzParse(f *testing.F) {
 			if s.Line < 0 || s.Line > lines || s.Line == 0 && s.Key != "" {
 				t.Errorf("step %+v, want a line from 1 to %d", s, lines)
 			}
-			if s.Kind == quick.AddRoute && s.Prefix.Bits() == 0 {
-				t.Errorf("planned a default route: %+v", s)
+			if s.Kind == quick.AddRoute && s.Prefix.Bits() == 0 && s.Table == 0 {
+				t.Errorf("planned a default route in the main table: %+v", s)
 			}
 		}
 	})

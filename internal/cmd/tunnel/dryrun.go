@@ -1,15 +1,18 @@
 package tunnel
 
 import (
+	"context"
 	"net/netip"
 
+	"github.com/warrenvpn/warren/internal/hostnet"
+	"github.com/warrenvpn/warren/internal/journal"
 	"github.com/warrenvpn/warren/internal/quick"
 )
 
 // planUp returns all steps that Up would take, as far as this can be said
 // before the first: hooks may change what follows. Anybody may ask.
-func planUp(h *host, c *quick.Config) ([]quick.Step, error) {
-	facts, err := h.beforehand(c.Name)
+func planUp(ctx context.Context, h *host, c *quick.Config) ([]quick.Step, error) {
+	facts, err := h.beforehand(c)
 	if err != nil {
 		return nil, err
 	}
@@ -20,6 +23,14 @@ func planUp(h *host, c *quick.Config) ([]quick.Step, error) {
 		return nil, err
 	}
 	facts.Paths, facts.DefaultPath = paths.Paths, paths.DefaultPath
+	facts.InKernel = c.Plane == quick.Kernel || c.Plane == quick.Automatic && !facts.NoKernel
+	if facts.DNS, err = h.dnsFacts(ctx, c); err != nil {
+		return nil, err
+	}
+	if facts.UsedTables, err = h.net.UsedTables(quick.FirstTable); err != nil {
+		return nil, err
+	}
+	facts.SrcValidMark, _ = hostnet.Sysctl(quick.SrcValidMark)
 	facts = quick.Predict(c, facts)
 
 	var all []quick.Step
@@ -34,12 +45,15 @@ func planUp(h *host, c *quick.Config) ([]quick.Step, error) {
 }
 
 // planDown returns the steps that Down would take. Anybody may ask.
-func planDown(h *host, c *quick.Config) ([]quick.Step, error) {
-	facts, err := h.afterwards(c.Name)
+func planDown(ctx context.Context, h *host, c *quick.Config) ([]quick.Step, error) {
+	facts, err := h.afterwards(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	facts.Obstacle = nil
+	if journals, err := journal.Open(stateDir); err == nil {
+		facts.Recorded, facts.Journal = hostnet.RecordedSteps(journals, c.Name)
+	}
 	return quick.Down(c, facts)
 }
 

@@ -41,6 +41,25 @@ func find(arg string) (path, name string, err error) {
 	return arg, name, exists(arg)
 }
 
+// fileRule is what wg-quick takes for the path of a file.
+var fileRule = regexp.MustCompile(`(?:^|/)([a-zA-Z0-9_=+.-]{1,15})\.conf$`)
+
+// findCompat is find with the words of wg-quick.
+func findCompat(arg string) (path, name string, err error) {
+	path = arg
+	if nameRule.MatchString(arg) {
+		path = filepath.Join(configDir, arg+".conf")
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", "", &quick.Problem{Text: fmt.Sprintf("`%s' does not exist", path), Err: err}
+	}
+	match := fileRule.FindStringSubmatch(path)
+	if match == nil {
+		return "", "", &quick.Problem{Text: "The config file must be a valid interface name, followed by .conf"}
+	}
+	return path, match[1], nil
+}
+
 // checkNamed resolves an argument that is a valid name.
 func checkNamed(arg string) (path, name string, err error) {
 	path = filepath.Join(configDir, arg+".conf")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/internal/hostnet"
 	"github.com/warrenvpn/warren/internal/quick"
+	"github.com/warrenvpn/warren/internal/resolver"
 )
 
 // control is what this package asks of package wgctl.
@@ -29,68 +31,127 @@ type control interface {
 type host struct {
 	net *hostnet.Network
 	wg  control
+	// tell is given warnings about steps that could only be done in part.
+	tell func(quick.Step)
+	dns  resolver.Backend // nil: not asked yet
 }
 
 // Facts gathers what planning a stage needs.
-func (h *host) Facts(_ context.Context, c *quick.Config, s quick.Stage) (quick.Facts, error) {
+func (h *host) Facts(ctx context.Context, c *quick.Config, s quick.Stage) (quick.Facts, error) {
 	switch s {
 	case quick.Create:
-		return h.beforehand(c.Name)
+		return h.beforehand(c)
 	case quick.Remove:
-		return h.afterwards(c.Name)
+		return h.afterwards(ctx, c)
 	}
 	d, err := h.wg.Device(c.Name)
 	if err != nil {
 		return quick.Facts{}, err
 	}
 	var f quick.Facts
-	if s == quick.Open {
-		if f, err = h.paths(endpoints(d)); err != nil {
-			return f, err
+	switch s {
+	case quick.Prepare:
+		_, f.InKernel, err = h.net.Index(c.Name)
+	case quick.Open:
+		if f, err = h.paths(endpoints(d)); err == nil {
+			f.DNS, err = h.dnsFacts(ctx, c)
 		}
-	}
-	if s == quick.Route {
-		if f.Routes, err = h.net.Routes(c.Name); err != nil {
-			return f, err
-		}
+	case quick.Route:
+		f, err = h.routing(c)
+		f.FwMark = d.FwMark
 	}
 	f.AllowedIPs = allowedIPs(d)
 	f.HasPrivateKey = !d.PrivateKey.IsZero()
-	return f, nil
-}
-
-// beforehand looks at a host on which nothing was done yet.
-func (h *host) beforehand(name string) (quick.Facts, error) {
-	f, err := h.present(name)
-	f.Obstacle = h.net.Obstacle()
 	return f, err
 }
 
-// afterwards looks at a host with a tunnel.
-func (h *host) afterwards(name string) (quick.Facts, error) {
-	f, err := h.present(name)
-	f.Obstacle = h.net.Privileged()
-	if err != nil || !f.SocketExists || f.Obstacle != nil {
+// beforehand looks at a host on which nothing was done yet.
+func (h *host) beforehand(c *quick.Config) (quick.Facts, error) {
+	f, err := h.present(c.Name)
+	if err != nil {
 		return f, err
 	}
-	// A device that does not answer can be removed nevertheless.
-	if d, err := h.wg.Device(name); err == nil {
-		f.FwMark = d.FwMark
-		f.AllowedIPs = allowedIPs(d)
+	if c.Plane == quick.User {
+		f.Obstacle = h.net.Obstacle()
+	} else {
+		f.Obstacle = h.net.Privileged()
 	}
-	return f, nil
+	f.NoKernel = !hostnet.KernelMayHave()
+	f.IPv6Disabled, _ = hostnet.IPv6Disabled("")
+	f.Default4, f.Default6 = h.net.HasDefault(false), h.net.HasDefault(true)
+	f.TableNumber = tableNumber(c)
+	f.Rules, err = h.net.Rules()
+	return f, err
+}
+
+// routing looks at what the routes to a tunnel depend on.
+func (h *host) routing(c *quick.Config) (f quick.Facts, err error) {
+	if f.Routes, err = h.net.Routes(c.Name); err != nil {
+		return f, err
+	}
+	if f.Rules, err = h.net.Rules(); err != nil {
+		return f, err
+	}
+	if f.UsedTables, err = h.net.UsedTables(quick.FirstTable); err != nil {
+		return f, err
+	}
+	f.SrcValidMark, err = hostnet.Sysctl(quick.SrcValidMark)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // to be found out when it is needed
+	}
+	f.TableNumber = tableNumber(c)
+	return f, err
+}
+
+// tableNumber is that of the file's Table; 0 if there is no such table, or none
+// is named.
+func tableNumber(c *quick.Config) uint32 {
+	if c.Table.Value == "" {
+		return 0
+	}
+	n, err := hostnet.TableNumber(c.Table.Value)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// afterwards looks at a host with a tunnel.
+func (h *host) afterwards(ctx context.Context, c *quick.Config) (quick.Facts, error) {
+	f, err := h.present(c.Name)
+	f.Obstacle = h.net.Privileged()
+	if err != nil || f.Obstacle != nil {
+		return f, err
+	}
+	if f.WireGuard {
+		// A device that does not answer can be removed nevertheless.
+		if d, err := h.wg.Device(c.Name); err == nil {
+			f.FwMark = d.FwMark
+			f.AllowedIPs = allowedIPs(d)
+		}
+	}
+	if f.Rules, err = h.net.Rules(); err != nil {
+		return f, err
+	}
+	tables, err := hostnet.AntiLeaks(c.Name)
+	f.Firewall = err == nil && len(tables) > 0
+	f.DNS.Unset, err = h.dnsUnset(ctx, c)
+	return f, err
 }
 
 // present finds out what there is of this name.
 func (h *host) present(name string) (f quick.Facts, err error) {
-	if f.LinkExists, err = h.net.LinkExists(name); err != nil {
+	var inKernel bool
+	if f.Index, inKernel, err = h.net.Index(name); err != nil {
 		return f, err
 	}
+	f.LinkExists = f.Index != 0
 	names, err := h.wg.Names()
 	if err != nil {
 		return f, fmt.Errorf("list WireGuard interfaces: %w", err)
 	}
-	f.SocketExists = slices.Contains(names, name)
+	f.WireGuard = slices.Contains(names, name)
+	f.SocketExists = f.WireGuard && !inKernel
 	return f, nil
 }
 
@@ -125,36 +186,67 @@ func allowedIPs(d conf.Device) []netip.Prefix {
 }
 
 // Perform carries out one step.
-func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) error {
+func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error) {
 	switch s.Kind {
-	case quick.CreateLink:
-		return h.create(ctx, c)
+	case quick.CreateLink, quick.CreateDevice:
+		return h.create(ctx, c, s)
 	case quick.RunHook:
-		return runHook(ctx, c, s)
+		return s, runHook(ctx, c, s)
 	case quick.Configure:
-		return h.configure(c)
+		return s, h.configure(c)
+	case quick.SetMark:
+		return s, h.wg.Apply(c.Name, conf.Change{FwMark: &s.Mark})
+	case quick.SetDNS:
+		return s, h.setDNS(ctx, c)
+	case quick.UnsetDNS:
+		return s, h.unsetDNS(ctx, c)
+	case quick.Save:
+		return s, h.save(ctx, c)
+	case quick.RemoveFile:
+		return s, removeFile(s.Name)
 	case quick.DeleteLink:
-		return h.remove(c.Name)
+		return s, h.remove(c.Name, s)
+	case quick.SetSysctl:
+		return h.setSysctl(c, s)
+	case quick.AddFirewall:
+		return s, h.addFirewall(c, s)
 	case quick.SetUp:
 		if err := h.portFree(c); err != nil {
-			return err
+			return s, err
 		}
 	}
-	return h.net.Perform(c.Name, s)
+	return s, h.net.Perform(c.Name, s)
+}
+
+func removeFile(name string) error {
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // create makes the interface and sees that it can be used.
-func (h *host) create(ctx context.Context, c *quick.Config) error {
-	if err := makeLink(ctx, c.Name); err != nil {
-		return err
+func (h *host) create(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error) {
+	var err error
+	called := s.Trace(c)
+	if s.Kind == quick.CreateLink {
+		err = h.net.Perform(c.Name, s)
+	} else if err = h.net.Obstacle(); err == nil {
+		err = makeLink(ctx, c)
+	}
+	if err != nil {
+		return s, err
 	}
 	if err := h.net.Adopt(c.Name); err != nil {
-		return fmt.Errorf("%s reported success, but: %w", c.Program, err)
+		return s, fmt.Errorf("%s reported success, but: %w", called, err)
 	}
-	if _, err := h.wg.Device(c.Name); err != nil {
-		return errors.Join(err, h.remove(c.Name))
+	if s.Index, _, err = h.net.Index(c.Name); err == nil {
+		_, err = h.wg.Device(c.Name)
 	}
-	return nil
+	if err != nil {
+		return s, errors.Join(err, h.remove(c.Name, quick.Step{Kind: quick.DeleteLink, Index: s.Index}))
+	}
+	return s, nil
 }
 
 // configure merges what the file says into the device. Names of endpoints are
@@ -168,11 +260,39 @@ func (h *host) configure(c *quick.Config) error {
 	return h.wg.Apply(c.Name, change)
 }
 
+// setSysctl sets what a full tunnel needs. Where that is not possible it may
+// not be needed either: no interface checks where packets come from.
+func (h *host) setSysctl(c *quick.Config, s quick.Step) (quick.Step, error) {
+	err := h.net.Perform(c.Name, s)
+	if err == nil || s.Name != quick.SrcValidMark || hostnet.StrictReversePath() {
+		return s, err
+	}
+	h.tell(quick.Step{Kind: quick.Warn, Text: fmt.Sprintf("%v; no interface has a strict rp_filter, so it works without", err)})
+	s.Value = s.Prior // there is nothing to be undone
+	return s, nil
+}
+
+// addFirewall goes on where there is no packet filter: the tunnel works, but
+// its addresses can be reached from outside.
+func (h *host) addFirewall(c *quick.Config, s quick.Step) error {
+	err := h.net.Perform(c.Name, s)
+	if !errors.Is(err, hostnet.ErrNoFirewall) {
+		return err
+	}
+	warning := quick.Step{Kind: quick.Warn, Text: err.Error()}
+	var p *quick.Problem
+	if errors.As(err, &p) {
+		warning.Hint = p.Hint
+	}
+	h.tell(warning)
+	return nil
+}
+
 // portFree sees that our daemon will be able to open its port: it does so when
 // the link goes up, which succeeds all the same, as a TUN knows of no ports.
 func (h *host) portFree(c *quick.Config) error {
-	if os.Getenv(programEnv) != "" {
-		return nil // which may have it open by now
+	if _, inKernel, err := h.net.Index(c.Name); os.Getenv(programEnv) != "" || inKernel || err != nil {
+		return err // which may have it open by now
 	}
 	if link, err := net.InterfaceByName(c.Name); err == nil && link.Flags&net.FlagUp != 0 {
 		return nil // a hook set it up, so the daemon has it open
@@ -206,9 +326,12 @@ const (
 
 // remove deletes the interface and waits until its daemon has let go of the
 // control socket, so that the tunnel can be brought up again at once.
-func (h *host) remove(name string) error {
-	if err := h.net.Perform(name, quick.Step{Kind: quick.DeleteLink}); err != nil {
+func (h *host) remove(name string, s quick.Step) error {
+	if err := h.net.Perform(name, s); err != nil {
 		return err
+	}
+	if index, _, err := h.net.Index(name); err != nil || index != 0 {
+		return err // another interface has the name
 	}
 	for waited := time.Duration(0); waited < endTime; waited += endStep {
 		names, err := h.wg.Names()

