@@ -1,0 +1,93 @@
+//go:build linux && e2e
+
+package diff
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A difference is one that is known: testdata/known.txt has a line for each,
+//
+//	id | who differs | where compat says it | why
+type difference struct{ id, who, where, why string }
+
+// whos are those who can differ. Each is measured against the one before it in
+// the chain: ours is the record, upstream's tool against ours, the system's older
+// tool against upstream's, and the reference daemon against our daemon.
+var whos = []string{"ours", "old", "daemon"}
+
+// known holds the differences, and which were seen in this run.
+type known struct {
+	all []difference
+
+	mu   sync.Mutex // guards seen
+	seen map[string]int
+}
+
+func readKnown(file string) (*known, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	k := &known{seen: map[string]int{}}
+	for n, line := range strings.Split(string(text), "\n") {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		f := strings.Split(line, " | ")
+		if len(f) != 4 {
+			return nil, fmt.Errorf("%s:%d: %d fields, want id | who | where | why", file, n+1, len(f))
+		}
+		d := difference{strings.TrimSpace(f[0]), strings.TrimSpace(f[1]), strings.TrimSpace(f[2]), strings.TrimSpace(f[3])}
+		if !slices.Contains(whos, d.who) {
+			return nil, fmt.Errorf("%s:%d: %q cannot differ; these can: %q", file, n+1, d.who, whos)
+		}
+		if k.find(d.id) != nil {
+			return nil, fmt.Errorf("%s:%d: %s is listed twice", file, n+1, d.id)
+		}
+		k.all = append(k.all, d)
+	}
+	return k, nil
+}
+
+func (k *known) find(id string) *difference {
+	for i := range k.all {
+		if k.all[i].id == id {
+			return &k.all[i]
+		}
+	}
+	return nil
+}
+
+// use notes that a difference occurs. It returns an error for one that is not
+// listed, or listed as somebody else's.
+func (k *known) use(id, who string) error {
+	d := k.find(id)
+	if d == nil {
+		return fmt.Errorf("the difference %q of %s is not listed in testdata/known.txt", id, who)
+	}
+	if d.who != who {
+		return fmt.Errorf("the difference %q of %s is listed as one of %s", id, who, d.who)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.seen[id]++
+	return nil
+}
+
+// unused fails for listed differences of these names that nobody has seen.
+func (k *known) unused(t *testing.T, prefix string) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, d := range k.all {
+		if strings.HasPrefix(d.id, prefix) && k.seen[d.id] == 0 {
+			t.Errorf("known.txt lists %s (%s), which does not occur", d.id, d.why)
+		}
+	}
+}
