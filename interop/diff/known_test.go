@@ -5,6 +5,7 @@ package diff
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +15,15 @@ import (
 // A difference is one that is known: testdata/known.txt has a line for each,
 //
 //	id | who differs | where compat says it | why
-type difference struct{ id, who, where, why string }
+//
+// Those of wg-quick go on with lines that are indented, each a pattern for a line
+// that only the one that differs has (+) or only the other (-). "everywhere" says
+// that cases need not name the difference.
+type difference struct {
+	id, who, where, why string
+	extra, missing      []*regexp.Regexp
+	everywhere          bool
+}
 
 // whos are those who can differ. Each is measured against the one before it in
 // the chain: ours is the record, upstream's tool against ours, the system's older
@@ -36,6 +45,12 @@ func readKnown(file string) (*known, error) {
 	}
 	k := &known{seen: map[string]int{}}
 	for n, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, " ") && len(k.all) > 0 {
+			if err := k.all[len(k.all)-1].pattern(strings.TrimSpace(line)); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", file, n+1, err)
+			}
+			continue
+		}
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -43,7 +58,10 @@ func readKnown(file string) (*known, error) {
 		if len(f) != 4 {
 			return nil, fmt.Errorf("%s:%d: %d fields, want id | who | where | why", file, n+1, len(f))
 		}
-		d := difference{strings.TrimSpace(f[0]), strings.TrimSpace(f[1]), strings.TrimSpace(f[2]), strings.TrimSpace(f[3])}
+		for i := range f {
+			f[i] = strings.TrimSpace(f[i])
+		}
+		d := difference{id: f[0], who: f[1], where: f[2], why: f[3]}
 		if !slices.Contains(whos, d.who) {
 			return nil, fmt.Errorf("%s:%d: %q cannot differ; these can: %q", file, n+1, d.who, whos)
 		}
@@ -53,6 +71,52 @@ func readKnown(file string) (*known, error) {
 		k.all = append(k.all, d)
 	}
 	return k, nil
+}
+
+func (d *difference) pattern(line string) error {
+	if line == "everywhere" {
+		d.everywhere = true
+		return nil
+	}
+	sign, text, _ := strings.Cut(line, " ")
+	p, err := regexp.Compile(text)
+	switch {
+	case err != nil:
+		return err
+	case sign == "+":
+		d.extra = append(d.extra, p)
+	case sign == "-":
+		d.missing = append(d.missing, p)
+	default:
+		return fmt.Errorf("%q: want everywhere, or + or - and a pattern", line)
+	}
+	return nil
+}
+
+// explain returns the id of the difference that a deviation is due to, and notes
+// that it occurs. Old differences are the other way round where an old tool is
+// the model.
+func (k *known) explain(dev deviation, whos, named []string) string {
+	for i := range k.all {
+		d := &k.all[i]
+		reversed := slices.Contains(whos, d.who+"-reversed")
+		if !reversed && !slices.Contains(whos, d.who) || !d.everywhere && !slices.Contains(named, d.id) {
+			continue
+		}
+		patterns := d.missing
+		if dev.extra != reversed {
+			patterns = d.extra
+		}
+		for _, p := range patterns {
+			if p.MatchString(dev.line) {
+				k.mu.Lock()
+				k.seen[d.id]++
+				k.mu.Unlock()
+				return d.id
+			}
+		}
+	}
+	return ""
 }
 
 func (k *known) find(id string) *difference {

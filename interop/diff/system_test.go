@@ -1,0 +1,88 @@
+//go:build linux && e2e
+
+package diff
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// survey prints what of a system is compared. $1 is a wg.
+const survey = `
+exec 2>&1
+section() { echo "## $1"; }
+daemons() { ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c 'warren$\|reference$'; }
+# A daemon whose link is gone ends, but not at once.
+for i in {1..200}; do
+	[ "$(ls /sys/class/net/*/tun_flags 2>/dev/null | grep -vc fc-tap)" = 0 ] && [ "$(daemons)" != 0 ] || break
+	sleep 0.02
+done
+section links
+ip -o link | sed -E 's/^[0-9]+: //; s/@[^:]*:/:/; s/\\.*//; s/ qlen [0-9]+//'
+section addresses
+ip -o address | sed -E 's/^[0-9]+: //; s/\\.*//'
+for f in -4 -6; do
+	section "routes $f"
+	# Which of two links comes first in ff00::/8 is chance.
+	ip $f route show table all | grep -v '^multicast ff00::/8'
+	section "rules $f"
+	ip $f rule
+done
+section nftables
+nft list ruleset
+section sysctl
+for k in net/ipv4/conf/all/src_valid_mark net/ipv4/conf/all/rp_filter net/ipv4/ip_forward net/ipv6/conf/all/forwarding net/ipv4/conf/all/proxy_arp \
+	net/ipv6/conf/all/disable_ipv6 net/ipv4/conf/wg0/rp_filter net/ipv4/conf/wg0/src_valid_mark net/ipv6/conf/wg0/disable_ipv6; do
+	[ ! -e /proc/sys/$k ] || echo "$k $(cat /proc/sys/$k)"
+done
+section resolver
+ls -l /etc/resolv.conf | cut -d' ' -f1
+cat /etc/resolv.conf
+[ ! -e /run/t/resolvconf.log ] || sed 's/^/called: /' /run/t/resolvconf.log
+[ ! -d /run/resolvconf ] || (cd /run/resolvconf && find . -type f | sort | while read -r i; do echo "$i"; sed 's/^/  /' "$i"; done)
+section files
+find /etc/wireguard /run/wireguard /tmp /run/t ! -path '/run/t/bin*' ! -path '/run/t/resolvconf*' ! -type d -printf '%M %U %p %l\n' | sort -k 3
+for i in /etc/wireguard/* /run/t/*.log /tmp/*; do
+	[ ! -f "$i" ] || { echo "$i:"; sed 's/^/  /' "$i"; }
+done
+section processes
+daemons
+section wg
+"$1" show all dump
+true
+`
+
+// system surveys the side's host.
+func (s *side) system() ([]string, error) {
+	o, err := s.run(nil, "", "/bin/bash", "-c", survey, "survey", tools.upstream.dir+"/wg")
+	if err != nil {
+		return nil, err
+	}
+	if o.code != 0 {
+		return nil, fmt.Errorf("the survey of %s exits %d: %s", s.name, o.code, o.stdout)
+	}
+	return strings.Split(strings.TrimRight(o.stdout, "\n"), "\n"), nil
+}
+
+var (
+	ownLinkLocal = regexp.MustCompile(`fe80::[0-9a-f:]+/64`)
+	anyNumber    = regexp.MustCompile(`\b\d{5}\b`)
+)
+
+// settled takes out of lines what is drawn at random: link-local addresses of
+// TUN devices, and ports, unless the case names that number.
+func settled(lines []string, text string) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		l = toNames.Replace(ownLinkLocal.ReplaceAllString(l, "fe80::{random}/64"))
+		out[i] = anyNumber.ReplaceAllStringFunc(l, func(n string) string {
+			if v, _ := strconv.Atoi(n); v < 32768 || v > 60999 || v == 51820 || v == 51821 || strings.Contains(text, n) {
+				return n
+			}
+			return "{random}"
+		})
+	}
+	return out
+}
