@@ -5,7 +5,7 @@
 PREFIX = /usr/local
 T = 30s
 
-.PHONY: help build check test race fuzz e2e interop bench cross shape fmt docs demo install uninstall packages clean
+.PHONY: help build check test race fuzz e2e interop diff bench cross shape fmt docs demo install uninstall packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r t d; do printf '  make %-8s  %s\n' "$$t" "$$d"; done
@@ -16,7 +16,7 @@ build: ## bin/warren: one static binary, reproducible
 check: ## what a commit must pass: format, vet, staticcheck, architecture, short tests (no root)
 	@scripts/test static short
 
-test: ## everything, as root: unit, race, other platforms, namespaces, interop; one line per group
+test: ## everything, as root: unit, race, other platforms, namespaces, interop, diff; one line per group
 	@scripts/test all
 
 race: ## the unit tests under the race detector
@@ -30,6 +30,9 @@ e2e: ## real sockets and TUN devices in network namespaces (root)
 
 interop: ## against wireguard-go, the distribution's wg, and BoringTun where cargo is (root)
 	@INTEROP_ALL=1 scripts/test interop
+
+diff: ## wg and wg-quick beside upstream's newest, fetched without touching the system (root)
+	@scripts/test diff
 
 bench: ## side-by-side benchmarks against wireguard-go (root)
 	@scripts/bench

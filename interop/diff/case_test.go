@@ -5,6 +5,7 @@ package diff
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,8 @@ import (
 //	host dual            how it is connected: of hosts
 //	resolvconf fake      which resolvconf it has: none, fake, failing or open
 //	differs ID           a known difference that has to occur
+//	expect ours PATTERN  a line that this side has to have; for those that differ
+//	                     in more than some lines
 //	sh COMMAND           prepares; has to succeed and is not compared
 //	env A=b              for everything that follows
 //	run COMMAND          run by bash and compared: what it says and what it leaves
@@ -27,9 +30,16 @@ type quickCase struct {
 	host       string
 	resolvconf string
 	differs    []string
+	expects    []expectation
 	steps      []step
 	files      []caseFile
 	text       string // the whole
+}
+
+// expectation is a line that a side has to have.
+type expectation struct {
+	side string
+	line *regexp.Regexp
 }
 
 type step struct {
@@ -73,6 +83,13 @@ func parseCase(name, text string) (*quickCase, error) {
 			c.resolvconf = rest
 		case "differs":
 			c.differs = append(c.differs, rest)
+		case "expect":
+			side, text, _ := strings.Cut(rest, " ")
+			p, err := regexp.Compile(text)
+			if err != nil {
+				return nil, fmt.Errorf("%d: %w", n+1, err)
+			}
+			c.expects = append(c.expects, expectation{side, p})
 		case "sh", "env", "run":
 			c.steps = append(c.steps, step{word, rest})
 		default:

@@ -117,6 +117,11 @@ func (c *quickCase) run(t *testing.T, k *known) {
 			t.Errorf("%s differs from %s (-):\n%s", n.name, n.against, strings.Join(bad, "\n"))
 		}
 	}
+	for _, e := range c.expects {
+		if lines, ok := seen[e.side]; ok && !slices.ContainsFunc(lines, e.line.MatchString) && (e.side != "old" || tools.old.date < since) {
+			t.Errorf("%s has no line that matches %s:\n%s", e.side, e.line, indented(lines))
+		}
+	}
 	for _, id := range c.differs {
 		if d := k.find(id); d == nil {
 			t.Errorf("the difference %s is not listed", id)

@@ -35,7 +35,7 @@ nft list ruleset
 section sysctl
 for k in net/ipv4/conf/all/src_valid_mark net/ipv4/conf/all/rp_filter net/ipv4/ip_forward net/ipv6/conf/all/forwarding net/ipv4/conf/all/proxy_arp \
 	net/ipv6/conf/all/disable_ipv6 net/ipv4/conf/wg0/rp_filter net/ipv4/conf/wg0/src_valid_mark net/ipv6/conf/wg0/disable_ipv6; do
-	[ ! -e /proc/sys/$k ] || echo "$k $(cat /proc/sys/$k)"
+	[ ! -e /proc/sys/$k ] || { read -r v </proc/sys/$k; echo "$k $v"; }
 done
 section resolver
 ls -l /etc/resolv.conf | cut -d' ' -f1
@@ -47,6 +47,8 @@ find /etc/wireguard /run/wireguard /tmp /run/t ! -path '/run/t/bin*' ! -path '/r
 for i in /etc/wireguard/* /run/t/*.log /tmp/*; do
 	[ ! -f "$i" ] || { echo "$i:"; sed 's/^/  /' "$i"; }
 done
+# What ours keeps beside is its own affair, until the last interface is down.
+ls /run/wireguard/*.sock >/dev/null 2>&1 || find /run/warren -type f 2>/dev/null
 section processes
 daemons
 section wg
@@ -78,7 +80,7 @@ func settled(lines []string, text string) []string {
 	for i, l := range lines {
 		l = toNames.Replace(ownLinkLocal.ReplaceAllString(l, "fe80::{random}/64"))
 		out[i] = anyNumber.ReplaceAllStringFunc(l, func(n string) string {
-			if v, _ := strconv.Atoi(n); v < 32768 || v > 60999 || v == 51820 || v == 51821 || strings.Contains(text, n) {
+			if v, _ := strconv.Atoi(n); v < 32768 || v > 60999 || v >= 51820 && v < 51830 || strings.Contains(text, n) {
 				return n
 			}
 			return "{random}"

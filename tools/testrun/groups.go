@@ -31,6 +31,7 @@ func groups(fuzzTime string) []group {
 		{"fuzz", "every fuzz target for a while", func(r *runner) { fuzz(r, fuzzTime) }},
 		{"namespaces", "real sockets and TUN devices in network namespaces", namespaces},
 		{"interop", "against other implementations", interop},
+		{"diff", "wg and wg-quick beside upstream's, and what they leave of the system", differential},
 	}
 }
 
@@ -166,7 +167,28 @@ func interop(r *runner) {
 		r.note = "interop/ is not part of this tree yet"
 		return
 	}
-	r.goTest("interop", nil, "interop", "-tags=e2e", "-count=1", "-p=1", "-timeout=10m", "./...")
+	r.goTest("interop", nil, "interop", "-tags=e2e", "-count=1", "-p=1", "-timeout=10m", ".")
+}
+
+// differential compares with upstream's tools: the module's own bed, and again
+// the transcripts of the namespaces' group, this time with the newest tool.
+func differential(r *runner) {
+	if _, err := os.Stat("interop/diff"); err != nil {
+		r.note = "interop/diff is not part of this tree yet"
+		return
+	}
+	r.goTest("diff", nil, "interop", "-tags=e2e", "-count=1", "-timeout=15m", "./diff")
+	find := r.command(nil, "", "scripts/upstream-tools")
+	find.Stderr = r.log
+	out, err := find.Output()
+	if err != nil {
+		r.fail("diff upstream-tools", err.Error())
+		return
+	}
+	found := strings.Split(strings.TrimSpace(string(out)), "\t")
+	r.goTest("diff", []string{"WG_REFERENCE=" + filepath.Join(found[0], "wg")}, "",
+		"-tags=e2e", "-count=1", "-timeout=8m", "-run=EqualReference$", "./internal/cmd/wg")
+	r.note = "compared with " + strings.Join(found[1:], " ")
 }
 
 // target is a directory and the names of the functions wanted from it.
