@@ -46,6 +46,10 @@ func TestQuick(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if c.resolvconf == "open" && tools.openresolv == "" {
+					t.Log("not compared: openresolv comes with upstream's tools, which could not be had")
+					return
+				}
 				c.run(t, k)
 			})
 		}

@@ -5,7 +5,6 @@ package diff
 import (
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -70,21 +69,22 @@ func (s *side) system() ([]string, error) {
 
 var (
 	ownLinkLocal = regexp.MustCompile(`fe80::[0-9a-f:]+/64`)
-	anyNumber    = regexp.MustCompile(`\b\d{5}\b`)
+	portOfDump   = regexp.MustCompile(`^(\S+\t\S+\t\S+\t)(\d+)(\t(?:off|0x[0-9a-f]+))$`)
+	portOfFile   = regexp.MustCompile(`^(\s*ListenPort = )(\d+)()$`)
 )
 
 // settled takes out of lines what is drawn at random: link-local addresses of
-// TUN devices, and ports, unless the case names that number.
+// TUN devices, and ports, unless the case sets them.
 func settled(lines []string, text string) []string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
 		l = toNames.Replace(ownLinkLocal.ReplaceAllString(l, "fe80::{random}/64"))
-		out[i] = anyNumber.ReplaceAllStringFunc(l, func(n string) string {
-			if v, _ := strconv.Atoi(n); v < 32768 || v > 60999 || v >= 51820 && v < 51830 || strings.Contains(text, n) {
-				return n
+		for _, p := range []*regexp.Regexp{portOfDump, portOfFile} {
+			if m := p.FindStringSubmatch(l); m != nil && !strings.Contains(text, "ListenPort = "+m[2]) {
+				l = m[1] + "{port}" + m[3]
 			}
-			return "{random}"
-		})
+		}
+		out[i] = l
 	}
 	return out
 }

@@ -62,7 +62,7 @@ func (v variation) text() string {
 	if slices.Contains(lines, bogus) {
 		fmt.Fprintln(&b, "differs quick-checked-first")
 	}
-	fmt.Fprintf(&b, "host %s\nresolvconf fake\n", v.pick("dual", "dual", "v4", "small", "jumbo", "offline"))
+	fmt.Fprintf(&b, "host %s\nresolvconf fake\n", v.pick("dual", "dual", "v4", "jumbo", "offline"))
 	fmt.Fprintln(&b, "run wg-quick up wg0")
 	if v.oneIn(3) {
 		fmt.Fprintln(&b, "run wg-quick strip wg0")
