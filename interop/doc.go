@@ -6,6 +6,8 @@
 //	tools_test.go       the distribution's wg and wg-quick driving this daemon
 //	boringtun_test.go   BoringTun, an implementation that shares no code with either
 //
+// The folder diff compares wg and wg-quick with upstream's.
+//
 // Whatever needs root has the build tag e2e. Which versions were compared with
 // is printed by every run with -v; wireguard-go's is that of go.mod.
 package interop

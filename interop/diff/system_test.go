@@ -5,6 +5,7 @@ package diff
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -70,11 +71,13 @@ func (s *side) system() ([]string, error) {
 var (
 	ownLinkLocal = regexp.MustCompile(`fe80::[0-9a-f:]+/64`)
 	portOfDump   = regexp.MustCompile(`^(\S+\t\S+\t\S+\t)(\d+)(\t(?:off|0x[0-9a-f]+))$`)
-	portOfFile   = regexp.MustCompile(`^(\s*ListenPort = )(\d+)()$`)
+	bytesOfDump  = regexp.MustCompile(`^(\S+\t\S+\t\S+\t\S+\t\S+\t)\d+\t\d+\t\d+(\t\S+)$`)
+	portOfFile   = regexp.MustCompile(`^(\s*ListenPort = |1>   listening port: )(\d+)()$`)
 )
 
 // settled takes out of lines what is drawn at random: link-local addresses of
-// TUN devices, and ports, unless the case sets them.
+// TUN devices, ports that the case does not set, and whether the system happened to
+// send something through the tunnel.
 func settled(lines []string, text string) []string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
@@ -84,7 +87,7 @@ func settled(lines []string, text string) []string {
 				l = m[1] + "{port}" + m[3]
 			}
 		}
-		out[i] = l
+		out[i] = bytesOfDump.ReplaceAllString(l, "${1}{times}${2}")
 	}
-	return out
+	return slices.DeleteFunc(out, func(l string) bool { return strings.HasPrefix(l, "1>   transfer: ") })
 }
