@@ -14,7 +14,7 @@ import (
 // fails; what was done stays done. An up or a down that was interrupted is
 // finished, without the hooks of an up that never was.
 func (r *Run) Down(ctx context.Context) error {
-	l, err := r.open()
+	l, _, err := openLedger(r.Journal, r.Config.Name) // without, the host itself is looked at
 	if errors.Is(err, journal.ErrBusy) {
 		return &quick.Problem{Text: fmt.Sprintf("another process is just bringing `%s' up or taking it down", r.Config.Name), Hint: "wait for it, or end it", Err: err}
 	}
@@ -42,8 +42,11 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 			return false, err
 		}
 		return false, r.hooks(ctx, l, "PostDown")
+	case facts.WireGuard && !facts.LinkExists && !r.Config.Compat:
+		_, err := quick.Down(r.Config, facts) // says where it may be
+		return false, err
 	case l.found && !sameLink(l, facts):
-		if err := r.recover(ctx, l); err != nil || !facts.LinkExists && !facts.WireGuard && !r.Config.Compat {
+		if err := r.recover(ctx, l); err != nil || !facts.LinkExists && !r.Config.Compat {
 			return false, err
 		}
 	}

@@ -84,14 +84,14 @@ type About struct {
 // done so far is undone in the order of wg-quick before Up returns. What an
 // interrupted up or down left behind is undone first.
 func (r *Run) Up(ctx context.Context) error {
-	l, err := r.open()
+	l, problem, err := openLedger(r.Journal, r.Config.Name)
 	if errors.Is(err, journal.ErrBusy) {
 		return &quick.Problem{Text: fmt.Sprintf("`%s' already exists", r.Config.Name), Hint: "another process is just bringing it up or taking it down", Err: err}
 	}
 	if err != nil {
 		return err
 	}
-	up, err := r.up(ctx, l)
+	up, err := r.up(ctx, l, problem)
 	if err == nil {
 		err = l.enter(journal.Complete)
 	}
@@ -106,12 +106,13 @@ func (r *Run) Up(ctx context.Context) error {
 }
 
 // up reports whether it has begun, so that there may be something to undo.
-func (r *Run) up(ctx context.Context, l *ledger) (begun bool, err error) {
+func (r *Run) up(ctx context.Context, l *ledger, problem error) (begun bool, err error) {
 	facts, err := r.facts(ctx, quick.Create)
 	if err != nil {
 		return false, err
 	}
-	if l.found && (l.phase != journal.Complete || !facts.LinkExists) {
+	gone := !facts.LinkExists && (!facts.SocketExists || r.Config.Compat) // and not in another namespace
+	if l.found && (l.phase != journal.Complete || gone) {
 		if err := r.recover(ctx, l); err != nil {
 			return false, err
 		}
@@ -122,6 +123,9 @@ func (r *Run) up(ctx context.Context, l *ledger) (begun bool, err error) {
 	steps, err := quick.Up(r.Config, quick.Create, facts)
 	if err != nil {
 		return false, err
+	}
+	if problem != nil {
+		r.Announce(quick.Step{Kind: quick.Warn, Text: fmt.Sprintf("no journal is kept, so nothing would clean up if this was killed: %v", problem)})
 	}
 	if err := l.begin(r.about()); err != nil {
 		return true, err
@@ -141,14 +145,6 @@ func (r *Run) up(ctx context.Context, l *ledger) (begun bool, err error) {
 		}
 	}
 	return true, orCause(ctx, nil)
-}
-
-func (r *Run) open() (*ledger, error) {
-	l, problem, err := openLedger(r.Journal, r.Config.Name)
-	if problem != nil {
-		r.Announce(quick.Step{Kind: quick.Warn, Text: fmt.Sprintf("no journal is kept, so nothing would clean up if this was killed: %v", problem)})
-	}
-	return l, err
 }
 
 func (r *Run) about() About {

@@ -221,6 +221,9 @@ func TestDeadDaemon(t *testing.T) {
 	for _, next := range []string{"down", "up"} {
 		ourQuick(t, "up").wantDone(t)
 		sh(t, "ip link delete wg0")
+		if left := daemons(t); len(left) > 0 {
+			t.Fatalf("the daemon lives without its interface: %q", left)
+		}
 		if r := ourQuick(t, next); next == "down" && (r.code != 1 || !strings.HasSuffix(r.text, "wg-quick: `wg0' is not a WireGuard interface\n")) || next == "up" && r.code != 0 {
 			t.Errorf("%s: %d\n%s", next, r.code, r.text)
 		}

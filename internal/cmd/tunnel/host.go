@@ -71,12 +71,11 @@ func (h *host) beforehand(c *quick.Config) (quick.Facts, error) {
 	if err != nil {
 		return f, err
 	}
-	if c.Plane == quick.User {
-		f.Obstacle = h.net.Obstacle()
-	} else {
-		f.Obstacle = h.net.Privileged()
-	}
 	f.NoKernel = !hostnet.KernelMayHave()
+	f.Obstacle = h.net.Privileged()
+	if c.Plane == quick.User || c.Plane == quick.Automatic && f.NoKernel {
+		f.Obstacle = h.net.Obstacle()
+	}
 	f.IPv6Disabled, _ = hostnet.IPv6Disabled("")
 	f.Default4, f.Default6 = h.net.HasDefault(false), h.net.HasDefault(true)
 	f.TableNumber = tableNumber(c)
@@ -228,8 +227,9 @@ func removeFile(name string) error {
 // create makes the interface and sees that it can be used.
 func (h *host) create(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error) {
 	var err error
-	called := s.Trace(c)
+	called := c.Program
 	if s.Kind == quick.CreateLink {
+		called = "the kernel"
 		err = h.net.Perform(c.Name, s)
 	} else if err = h.net.Obstacle(); err == nil {
 		err = makeLink(ctx, c)

@@ -20,7 +20,7 @@ func TestStripAsWgQuick(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	check(t, os.MkdirAll("/run/open", 0o755))
+	open := openProgram(t)
 	for i := range 200 {
 		text := randomFile(random)
 		check(t, os.WriteFile("/run/open/wg0.conf", []byte(text), 0o644))
@@ -28,13 +28,21 @@ func TestStripAsWgQuick(t *testing.T) {
 		want, err := theirs.Output()
 		cmd := exec.Command(ours+"/wg-quick", "strip", "/run/open/wg0.conf")
 		if i%2 == 1 {
-			cmd = exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ours+"/wg-quick", "strip", "/run/open/wg0.conf")
+			cmd = exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", open+"/wg-quick", "strip", "/run/open/wg0.conf")
 		}
 		got, err2 := cmd.Output()
 		if (err == nil) != (err2 == nil) || string(got) != string(want) {
 			t.Fatalf("%q: %v %q, want %v %q", text, err2, got, err, want)
 		}
 	}
+}
+
+// openProgram returns a directory with our wg-quick in it for users without
+// rights, who may not look where test binaries are.
+func openProgram(t *testing.T) string {
+	t.Helper()
+	sh(t, "mkdir -p /run/open && cp "+ours+"/wg-quick /run/open/wg-quick && chmod 755 /run/open /run/open/wg-quick")
+	return "/run/open"
 }
 
 // randomFile mixes lines that mean something with others. Hooks have no comment:
@@ -150,18 +158,19 @@ func TestElevates(t *testing.T) {
 	if !inside(t) {
 		return
 	}
+	open := openProgram(t)
 	check(t, os.MkdirAll("/run/fake", 0o755))
 	check(t, os.WriteFile("/run/fake/sudo", []byte("#!/bin/bash\nprintf '<%s>' \"$@\"\n"), 0o755))
 	write(t, "/etc/wireguard/wg0.conf", "[Interface]\n") // nobody else may read it
 	for _, verb := range []string{"up", "down", "save", "strip"} {
-		cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "PATH=/run/fake:/usr/bin:/bin", ours+"/wg-quick", verb, "wg0")
+		cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "PATH=/run/fake:/usr/bin:/bin", open+"/wg-quick", verb, "wg0")
 		out, err := cmd.CombinedOutput()
-		want := "<-p><wg-quick must be run as root. Please enter the password for %u to continue: ><--><" + ours + "/wg-quick><" + verb + "><wg0>"
+		want := "<-p><wg-quick must be run as root. Please enter the password for %u to continue: ><--><" + open + "/wg-quick><" + verb + "><wg0>"
 		if err != nil || string(out) != want {
 			t.Errorf("%s: %v, %q, want %q", verb, err, out, want)
 		}
 	}
-	cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "PATH=/nowhere", ours+"/wg-quick", "up", "wg0")
+	cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "PATH=/nowhere", open+"/wg-quick", "up", "wg0")
 	if r := finish(t, cmd); r.code != 127 || !strings.Contains(r.text, "must be run as root") {
 		t.Errorf("without sudo: %d, %q", r.code, r.text)
 	}
