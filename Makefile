@@ -28,7 +28,7 @@ fuzz: ## every fuzz target for T each (T=30s)
 e2e: ## real sockets and TUN devices in network namespaces (root)
 	@scripts/test namespaces
 
-interop: ## against wireguard-go, the distribution's wg, and BoringTun where cargo is (root)
+interop: ## against Linux's own (in QEMU), wireguard-go, the distribution's wg, and BoringTun where cargo is (root)
 	@INTEROP_ALL=1 scripts/test interop
 
 diff: ## wg and wg-quick beside upstream's newest, fetched without touching the system (root)
