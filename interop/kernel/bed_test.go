@@ -56,7 +56,7 @@ func kernels(t *testing.T) []kernelFiles {
 }
 
 // guestPrograms are those of this machine that the guest has too.
-var guestPrograms = []string{"ip", "tc", "bash", "nft", "sysctl", "cat", "sort", "readlink", "stat", "sync", "mv", "rm", "id"}
+var guestPrograms = []string{"ip", "tc", "bash", "nft", "sysctl", "cat", "sort", "readlink", "stat", "sync", "mv", "rm", "ln", "id"}
 
 // guestModules are there to be loaded; the first four at once.
 var guestModules = []string{
@@ -140,6 +140,7 @@ func (b *bed) archive(t *testing.T) []byte {
 		image.File("/etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/bash\n")),
 		image.File("/etc/group", 0o644, []byte("root:x:0:\n")),
 		image.File("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n")),
+		image.File("/etc/host.conf", 0o644, []byte("multi on\n")), // as Debian has it
 		image.File("/etc/services", 0o644, []byte("domain 53/udp\n")),
 		image.File("/etc/nsswitch.conf", 0o644, []byte("hosts: files\nservices: files\n")),
 		image.Dir("/etc/wireguard"),
@@ -171,6 +172,11 @@ func (b *bed) network(t *testing.T) {
 		}
 	}
 	b.guest(t, "ip", "link", "set", "lo", "up")
+	// So that the first address of a cable can go, and the second stay.
+	b.guest(t, "sysctl", "-q", "net.ipv4.conf.all.promote_secondaries=1")
+	if err := b.near.Sysctl("net/ipv4/conf/all/promote_secondaries", "1"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // finish ends the guest, and fails the test if the kernel complained.
@@ -178,6 +184,7 @@ func (b *bed) finish(t *testing.T) {
 	if err := b.vm.PowerOff(); err != nil {
 		t.Errorf("power off: %v", err)
 	}
+	t.Logf("QEMU used %.1f s of processor time", b.vm.CPU().Seconds())
 	for line := range strings.Lines(b.vm.Console()) {
 		for _, bad := range []string{"WARNING:", "BUG:", "Oops", "Call Trace", "UBSAN", "Unknown symbol"} {
 			if strings.Contains(line, bad) {

@@ -73,6 +73,10 @@ func one(pattern string) (string, error) {
 	return files[0], nil
 }
 
+// atLeast reports whether the tool is of a version or a later one. Versions have
+// a date of eight digits at the end.
+func (w *tool) atLeast(version string) bool { return w.version >= version }
+
 // add puts the tool into the guest's file system.
 func (w *tool) add(image *initramfs.Image) error {
 	for at, file := range w.files {

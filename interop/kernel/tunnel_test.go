@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 type side struct {
 	name  string // ours or kernel
 	link  string // of the tunnel
+	cable string // the link below it
 	key   key.Private
 	port  int
 	outer [2]netip.Addr // IPv4, IPv6
@@ -29,6 +32,12 @@ type side struct {
 	// ping sends echo requests to the other side's inner address and returns an
 	// error unless all are answered.
 	ping func(to netip.Addr, count int, patience time.Duration) error
+	// steady sends one every so often, for so long, and returns how many were
+	// sent and not answered, and the longest time to an answer.
+	steady func(to netip.Addr, gap, howLong time.Duration) (sent, lost int, slowest time.Duration, err error)
+	// ready waits for the sockets of a link that was set up. Our daemon hears of
+	// that from netlink; the kernel has them at once, and nil here.
+	ready func(t *testing.T)
 	// write puts a file where this side's wg can read it.
 	write func(t *testing.T, path, text string)
 }
@@ -61,6 +70,7 @@ func newPair(t *testing.T, b *bed, n, cable int) pair {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.cable = fmt.Sprintf([]string{"tap%d", "eth%d"}[i], cable)
 		s.key, s.port = k, 51820+n
 		s.outer = [2]netip.Addr{
 			netip.MustParseAddr(fmt.Sprintf([]string{"192.0.2.%d", "198.51.100.%d"}[cable], i+1)),
@@ -79,6 +89,9 @@ func newPair(t *testing.T, b *bed, n, cable int) pair {
 		s.ip(t, "address add %s/24 dev %s", s.inner[0], link)
 		s.ip(t, "address add %s/64 dev %s nodad", s.inner[1], link)
 		s.ip(t, "link set %s up", link)
+		if s.ready != nil {
+			s.ready(t)
+		}
 	}
 	return p
 }
@@ -91,7 +104,7 @@ func (b *bed) startOurs(t *testing.T, link string) {
 }
 
 func (b *bed) ours(link string) *side {
-	return &side{
+	s := &side{
 		name: "ours", link: link,
 		wg: func(t *testing.T, format string, args ...any) string {
 			t.Helper()
@@ -104,6 +117,13 @@ func (b *bed) ours(link string) *side {
 		ping: func(to netip.Addr, count int, patience time.Duration) error {
 			return b.near.Do(func() error { return traffic.Flood(to, count, patience) })
 		},
+		steady: func(to netip.Addr, gap, howLong time.Duration) (sent, lost int, slowest time.Duration, err error) {
+			err = b.near.Do(func() (err error) {
+				sent, lost, slowest, err = traffic.Steady(to, gap, howLong)
+				return err
+			})
+			return sent, lost, slowest, err
+		},
 		write: func(t *testing.T, path, text string) {
 			t.Helper()
 			if err := b.near.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -111,6 +131,19 @@ func (b *bed) ours(link string) *side {
 			}
 		},
 	}
+	s.ready = func(t *testing.T) {
+		t.Helper()
+		eventually(t, "our device has its sockets", func() error {
+			for _, f := range []string{"udp", "udp6"} {
+				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", b.near.PID(), f))
+				if err != nil || !strings.Contains(string(text), fmt.Sprintf(":%04X ", s.port)) {
+					return fmt.Errorf("port %d is not in %s: %v", s.port, f, err)
+				}
+			}
+			return nil
+		})
+	}
+	return s
 }
 
 func (b *bed) theKernels(link string) *side {
@@ -129,6 +162,15 @@ func (b *bed) theKernels(link string) *side {
 			defer cancel()
 			_, err := b.vm.Run(ctx, "/init", "echo", to.String(), fmt.Sprint(count), patience.String())
 			return err
+		},
+		steady: func(to netip.Addr, gap, howLong time.Duration) (sent, lost int, slowest time.Duration, err error) {
+			ctx, cancel := context.WithTimeout(context.Background(), howLong+patience)
+			defer cancel()
+			out, err := b.vm.Run(ctx, "/init", "steady", to.String(), gap.String(), howLong.String())
+			if err == nil {
+				_, err = fmt.Sscan(out, &sent, &lost, &slowest)
+			}
+			return sent, lost, slowest, err
 		},
 		write: func(t *testing.T, path, text string) {
 			t.Helper()
@@ -189,6 +231,20 @@ func (p pair) other(s *side) *side {
 	return p.ours
 }
 
+// handshake returns when a side last had one, in seconds of its own clock.
+func (p pair) handshake(t *testing.T, s *side) int {
+	t.Helper()
+	f := strings.Fields(s.wg(t, "show %s latest-handshakes", s.link))
+	if len(f) != 2 {
+		t.Fatalf("%s: show latest-handshakes: %q, want one peer", s, f)
+	}
+	n, err := strconv.Atoi(f[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // endpoint returns where a side believes the other to be.
 func (p pair) endpoint(t *testing.T, s *side) string {
 	t.Helper()
@@ -202,6 +258,12 @@ func (p pair) endpoint(t *testing.T, s *side) string {
 func testTunnels(t *testing.T, b *bed) {
 	p := newPair(t, b, 1, 0)
 	t.Run("I03", func(t *testing.T) { testMatrix(t, p) })
+	t.Run("new sessions", func(t *testing.T) { testNewSessions(t, p) })
+	t.Run("I07 roaming", func(t *testing.T) { testRoaming(t, p) })
+	t.Run("I06 under load", func(t *testing.T) { testLoad(t, b, p) })
+	if full {
+		t.Run("rekey", func(t *testing.T) { testRekey(t, p) })
+	}
 }
 
 // I03: both roles, with and without a preshared key, both families outside and

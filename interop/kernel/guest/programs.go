@@ -18,6 +18,7 @@ var programs = map[string]struct {
 	run   func(args []string) error
 }{
 	"echo":    {"ADDRESS COUNT PATIENCE", 3, echo},
+	"steady":  {"ADDRESS GAP HOWLONG", 3, steady},
 	"receive": {"ADDRESS:PORT", 1, receive},
 	"send":    {"ADDRESS:PORT BYTES SEED", 3, send},
 }
@@ -53,6 +54,24 @@ func echo(args []string) error {
 		return err
 	}
 	return traffic.Flood(to, count, patience)
+}
+
+func steady(args []string) error {
+	to, err := netip.ParseAddr(args[0])
+	if err != nil {
+		return err
+	}
+	gap, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	howLong, err := time.ParseDuration(args[2])
+	if err != nil {
+		return err
+	}
+	sent, lost, slowest, err := traffic.Steady(to, gap, howLong)
+	fmt.Println(sent, lost, int64(slowest))
+	return err
 }
 
 func receive(args []string) error {

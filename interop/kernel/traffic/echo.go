@@ -139,3 +139,23 @@ func Flood(to netip.Addr, count int, patience time.Duration) error {
 	}
 	return nil
 }
+
+// Steady sends a request every so often, for so long, and waits for the last
+// answers. It returns how many were sent and not answered, and the longest time
+// to an answer.
+func Steady(to netip.Addr, gap, howLong time.Duration) (sent, lost int, slowest time.Duration, err error) {
+	e, err := NewEcho(to)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer e.Close()
+	for start := time.Now(); time.Since(start) < howLong; {
+		next := time.Now().Add(gap)
+		if err := errors.Join(e.Send(), e.Receive(gap)); err != nil {
+			return e.Sent, e.Lost(), e.Slowest, err
+		}
+		time.Sleep(time.Until(next))
+	}
+	err = e.Receive(5 * time.Second)
+	return e.Sent, e.Lost(), e.Slowest, err
+}

@@ -203,6 +203,12 @@ func (v *VM) PowerOff() error {
 	}
 }
 
+// CPU returns the processor time that a guest took which has ended.
+func (v *VM) CPU() time.Duration {
+	<-v.ended
+	return v.cmd.ProcessState.UserTime() + v.cmd.ProcessState.SystemTime()
+}
+
 // Kill ends the guest at once, and waits for it.
 func (v *VM) Kill() {
 	_ = v.cmd.Cancel()
