@@ -195,6 +195,16 @@ func (b *bed) finish(t *testing.T) {
 	}
 }
 
+// run is t.Run, and tells how much processor time the guest took.
+func (b *bed) run(t *testing.T, name string, f func(t *testing.T, b *bed)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		start, used := time.Now(), b.vm.CPU()
+		f(t, b)
+		t.Logf("%s: %.1f s, of which the guest computed %.1f s", name, time.Since(start).Seconds(), (b.vm.CPU() - used).Seconds())
+	})
+}
+
 // patience bounds what takes no time on a machine with nothing else to do.
 const patience = 30 * time.Second
 

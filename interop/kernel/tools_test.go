@@ -109,12 +109,12 @@ func shorten(s string) string {
 
 func testTools(t *testing.T, b *bed) {
 	b.files(t, cast.files)
-	t.Run("read", func(t *testing.T) { testRead(t, b) })
-	t.Run("errors", func(t *testing.T) { testErrors(t, b) })
-	t.Run("stories", func(t *testing.T) { testStories(t, b) })
-	t.Run("incremental", func(t *testing.T) { testIncremental(t, b) })
-	t.Run("planes", func(t *testing.T) { testPlanes(t, b) })
-	t.Run("large", func(t *testing.T) { testLarge(t, b) })
+	b.run(t, "read", testRead)
+	b.run(t, "errors", testErrors)
+	b.run(t, "stories", testStories)
+	b.run(t, "incremental", testIncremental)
+	b.run(t, "planes", testPlanes)
+	b.run(t, "large", testLarge)
 }
 
 // link makes an interface of the kernel's WireGuard; it is gone with the test.

@@ -257,12 +257,12 @@ func (p pair) endpoint(t *testing.T, s *side) string {
 
 func testTunnels(t *testing.T, b *bed) {
 	p := newPair(t, b, 1, 0)
-	t.Run("I03", func(t *testing.T) { testMatrix(t, p) })
-	t.Run("new sessions", func(t *testing.T) { testNewSessions(t, p) })
-	t.Run("I07 roaming", func(t *testing.T) { testRoaming(t, p) })
-	t.Run("I06 under load", func(t *testing.T) { testLoad(t, b, p) })
+	b.run(t, "I03", func(t *testing.T, b *bed) { testMatrix(t, p) })
+	b.run(t, "new sessions", func(t *testing.T, b *bed) { testNewSessions(t, p) })
+	b.run(t, "I07 roaming", func(t *testing.T, b *bed) { testRoaming(t, p) })
+	b.run(t, "I06 under load", func(t *testing.T, b *bed) { testLoad(t, b, p) })
 	if full {
-		t.Run("rekey", func(t *testing.T) { testRekey(t, p) })
+		b.run(t, "rekey", func(t *testing.T, b *bed) { testRekey(t, p) })
 	}
 }
 

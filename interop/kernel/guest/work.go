@@ -121,7 +121,7 @@ func (w *worker) cancel(id uint64) {
 }
 
 // collect waits for dead children that are nobody's order: daemons whose parent
-// has left them to the first process.
+// has left them to the first process, that is to its first thread.
 func (w *worker) collect() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -129,12 +129,9 @@ func (w *worker) collect() {
 	for _, p := range w.running {
 		ours[p.pid] = true
 	}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, s := range stats {
-		text, _ := os.ReadFile(s)
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(s)))
-		if err == nil && len(fields) > 1 && fields[0] == "Z" && fields[1] == "1" && !ours[pid] {
+	children, _ := os.ReadFile("/proc/1/task/1/children")
+	for _, c := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(c); err == nil && !ours[pid] {
 			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
 		}
 	}
