@@ -30,6 +30,7 @@ type bed struct {
 	vm     *vm.VM
 	kernel kernelFiles
 	theirs tool
+	all    bool // the tests that are the same with any kernel too
 }
 
 // kernelFiles is one line of scripts/kernels.

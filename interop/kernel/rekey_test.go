@@ -50,11 +50,10 @@ func testNewSessions(t *testing.T, p pair) {
 func (p pair) forget(t *testing.T, s *side) {
 	t.Helper()
 	s.ip(t, "link set %s down", s.link)
+	s.noticed(t, false)
 	s.ip(t, "link set %s up", s.link)
 	s.ip(t, "address replace %s/64 dev %s nodad", s.inner[1], s.link)
-	if s.ready != nil {
-		s.ready(t)
-	}
+	s.noticed(t, true)
 }
 
 // A session is renewed after 120 s by its initiator, the kernel or ours, without

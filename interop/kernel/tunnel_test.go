@@ -35,9 +35,10 @@ type side struct {
 	// steady sends one every so often, for so long, and returns how many were
 	// sent and not answered, and the longest time to an answer.
 	steady func(to netip.Addr, gap, howLong time.Duration) (sent, lost int, slowest time.Duration, err error)
-	// ready waits for the sockets of a link that was set up. Our daemon hears of
-	// that from netlink; the kernel has them at once, and nil here.
-	ready func(t *testing.T)
+	// noticed waits until a side knows that its link was set up or down. Our daemon
+	// hears of that from netlink, and opens or closes its sockets; the kernel does
+	// so at once.
+	noticed func(t *testing.T, up bool)
 	// write puts a file where this side's wg can read it.
 	write func(t *testing.T, path, text string)
 }
@@ -89,9 +90,7 @@ func newPair(t *testing.T, b *bed, n, cable int) pair {
 		s.ip(t, "address add %s/24 dev %s", s.inner[0], link)
 		s.ip(t, "address add %s/64 dev %s nodad", s.inner[1], link)
 		s.ip(t, "link set %s up", link)
-		if s.ready != nil {
-			s.ready(t)
-		}
+		s.noticed(t, true)
 	}
 	return p
 }
@@ -131,13 +130,16 @@ func (b *bed) ours(link string) *side {
 			}
 		},
 	}
-	s.ready = func(t *testing.T) {
+	s.noticed = func(t *testing.T, up bool) {
 		t.Helper()
-		eventually(t, "our device has its sockets", func() error {
+		eventually(t, "our device has heard of its link", func() error {
 			for _, f := range []string{"udp", "udp6"} {
 				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", b.near.PID(), f))
-				if err != nil || !strings.Contains(string(text), fmt.Sprintf(":%04X ", s.port)) {
-					return fmt.Errorf("port %d is not in %s: %v", s.port, f, err)
+				if err != nil {
+					return err
+				}
+				if open := strings.Contains(string(text), fmt.Sprintf(":%04X ", s.port)); open != up {
+					return fmt.Errorf("port %d is in %s: %t, want %t", s.port, f, open, up)
 				}
 			}
 			return nil
@@ -149,6 +151,7 @@ func (b *bed) ours(link string) *side {
 func (b *bed) theKernels(link string) *side {
 	return &side{
 		name: "kernel", link: link,
+		noticed: func(*testing.T, bool) {},
 		wg: func(t *testing.T, format string, args ...any) string {
 			t.Helper()
 			return b.must(t, b.theirs, format, args...)
@@ -257,10 +260,12 @@ func (p pair) endpoint(t *testing.T, s *side) string {
 
 func testTunnels(t *testing.T, b *bed) {
 	p := newPair(t, b, 1, 0)
-	b.run(t, "I03", func(t *testing.T, b *bed) { testMatrix(t, p) })
-	b.run(t, "new sessions", func(t *testing.T, b *bed) { testNewSessions(t, p) })
+	b.run(t, "I03", func(t *testing.T, b *bed) { testMatrix(t, b, p) })
 	b.run(t, "I07 roaming", func(t *testing.T, b *bed) { testRoaming(t, p) })
-	b.run(t, "I06 under load", func(t *testing.T, b *bed) { testLoad(t, b, p) })
+	if b.all {
+		b.run(t, "new sessions", func(t *testing.T, b *bed) { testNewSessions(t, p) })
+		b.run(t, "I06 under load", func(t *testing.T, b *bed) { testLoad(t, b, p) })
+	}
 	if full {
 		b.run(t, "rekey", func(t *testing.T, b *bed) { testRekey(t, p) })
 	}
@@ -268,12 +273,15 @@ func testTunnels(t *testing.T, b *bed) {
 
 // I03: both roles, with and without a preshared key, both families outside and
 // inside; every echo request is answered.
-func testMatrix(t *testing.T, p pair) {
+func testMatrix(t *testing.T, b *bed, p pair) {
 	count := 200
 	if full {
 		count = 1000
 	}
 	for n := range 16 {
+		if !b.all && n%5 != 0 {
+			continue // 0000, 0101, 1010, 1111: each of either kind, with each of the others
+		}
 		c := combination{n&1 != 0, n&2 != 0, n&4 != 0, n&8 != 0}
 		t.Run(c.String(), func(t *testing.T) {
 			initiator, responder := p.connect(t, c)
