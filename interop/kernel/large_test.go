@@ -14,7 +14,7 @@ import (
 // Configurations that need many messages, in both directions: those of the
 // kernel's own suite (compat 5.12, 13), many peers, and many prefixes of one.
 func testLarge(t *testing.T, b *bed) {
-	peers, prefixes := 500, 2000
+	peers, prefixes := 300, 2000
 	if full {
 		peers, prefixes = 4000, 65280
 	}

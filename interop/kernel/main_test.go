@@ -3,11 +3,15 @@
 package kernel
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // built are our programs, as bytes: nothing of them stays on the disk.
@@ -25,6 +29,8 @@ func TestMain(m *testing.M) {
 }
 
 func build() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
 	dir, err := os.MkdirTemp("", "kernel-*")
 	if err != nil {
 		return err
@@ -38,7 +44,7 @@ func build() error {
 		{".", "./guest", &built.guest},
 	} {
 		file := filepath.Join(dir, "out")
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, b.pkg)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, b.pkg)
 		cmd.Dir, cmd.Env = b.dir, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", b.pkg, err, out)
