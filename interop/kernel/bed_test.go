@@ -63,7 +63,7 @@ var guestPrograms = []string{"ip", "tc", "bash", "nft", "sysctl", "cat", "sort",
 var guestModules = []string{
 	"virtio_pci", "virtio_console", "virtio_net", "virtio_rng",
 	"wireguard", "tun", "dummy", "veth", "sch_netem",
-	"nf_tables", "nft_ct", "nft_fib", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet",
+	"crc32c_generic", "nf_tables", "nft_ct", "nft_fib", "nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet",
 }
 
 // tool is a wg in the guest.
@@ -73,6 +73,7 @@ type tool struct {
 	programs        []string          // of this machine, at the same place
 	path            string            // what is started there
 	argv            []string          // and its first arguments
+	quick           string            // the wg-quick that goes with it
 }
 
 // newBed boots a kernel. The bed is gone with the test.

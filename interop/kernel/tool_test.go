@@ -43,7 +43,11 @@ func findUpstream() (tool, error) {
 			return tool{}, err
 		}
 		version = strings.TrimPrefix(strings.Fields(string(out))[1], "v")
-		return tool{origin: origin, version: version, programs: []string{wg}, path: wg, argv: []string{"wg"}}, nil
+		script, err := exec.LookPath("wg-quick")
+		if err != nil {
+			return tool{}, err
+		}
+		return tool{origin: origin, version: version, programs: []string{wg, script}, path: wg, argv: []string{"wg"}, quick: script}, nil
 	}
 	top := filepath.Dir(folder)
 	loader, err := one(filepath.Join(top, "libc6/usr/lib/*/ld-linux-*.so.*"))
@@ -56,9 +60,11 @@ func findUpstream() (tool, error) {
 			"/theirs/lib/ld.so":     loader,
 			"/theirs/lib/libc.so.6": filepath.Join(filepath.Dir(loader), "libc.so.6"),
 			"/theirs/wg.bin":        filepath.Join(top, "wireguard-tools/usr/bin/wg"),
+			"/theirs/wg-quick":      filepath.Join(top, "wireguard-tools/usr/bin/wg-quick"),
 		},
-		path: "/theirs/lib/ld.so",
-		argv: []string{"ld.so", "--argv0", "wg", "--library-path", "/theirs/lib", "/theirs/wg.bin"},
+		quick: "/theirs/wg-quick",
+		path:  "/theirs/lib/ld.so",
+		argv:  []string{"ld.so", "--argv0", "wg", "--library-path", "/theirs/lib", "/theirs/wg.bin"},
 	}, nil
 }
 
@@ -88,6 +94,13 @@ func (w *tool) add(image *initramfs.Image) error {
 			return err
 		}
 	}
+	if len(w.argv) > 1 {
+		// For wg-quick, which looks for wg beside itself first.
+		script := "#!/bin/bash\nexec -a wg " + w.path + " " + strings.Join(w.argv[1:], " ") + " \"$@\"\n"
+		if err := image.File("/theirs/wg", 0o755, []byte(script)); err != nil {
+			return err
+		}
+	}
 	for _, p := range w.programs {
 		if err := image.Copy(p); err != nil {
 			return err
@@ -97,7 +110,9 @@ func (w *tool) add(image *initramfs.Image) error {
 }
 
 // ourWG is this module's, by the name that people know.
-func ourWG() tool { return tool{origin: "ours", path: "/ours/wg", argv: []string{"wg"}} }
+func ourWG() tool {
+	return tool{origin: "ours", path: "/ours/wg", argv: []string{"wg"}, quick: "/ours/wg-quick"}
+}
 
 // call is a command for a wg, and how it is started.
 type call struct {
