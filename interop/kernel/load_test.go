@@ -73,8 +73,7 @@ func capture(b *bed, link string) (c *traffic.Capture, err error) {
 // handshake tells what passes between two sides until there is a response.
 func handshake(t *testing.T, seen *traffic.Capture, initiator, responder *side) (story string) {
 	t.Helper()
-	a := netip.AddrPortFrom(initiator.outer[0], uint16(initiator.port))
-	r := netip.AddrPortFrom(responder.outer[0], uint16(responder.port))
+	a, r := initiator.outerPort(false), responder.outerPort(false)
 	add := func(s string) {
 		if story != "" {
 			story += ", "
@@ -130,7 +129,7 @@ func newFlood(t *testing.T, b *bed, s *side) *flood {
 	f := &flood{done: make(chan struct{})}
 	err := b.near.Do(func() (err error) {
 		f.conn, err = net.DialUDP("udp", &net.UDPAddr{IP: stranger.AsSlice()},
-			net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.outer[0], uint16(s.port))))
+			net.UDPAddrFromAddrPort(s.outerPort(false)))
 		return err
 	})
 	if err != nil {

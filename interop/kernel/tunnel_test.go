@@ -43,10 +43,12 @@ type side struct {
 	write func(t *testing.T, path, text string)
 }
 
-func (s *side) String() string { return s.name }
-func (s *side) pub() string    { return s.key.Public().String() }
-func (s *side) at(six bool) string {
-	return netip.AddrPortFrom(s.outer[index(six)], uint16(s.port)).String()
+func (s *side) String() string     { return s.name }
+func (s *side) pub() string        { return s.key.Public().String() }
+func (s *side) at(six bool) string { return s.outerPort(six).String() }
+
+func (s *side) outerPort(six bool) netip.AddrPort {
+	return netip.AddrPortFrom(s.outer[index(six)], uint16(s.port))
 }
 
 func index(six bool) int {
@@ -263,6 +265,7 @@ func testTunnels(t *testing.T, b *bed) {
 	b.run(t, "I03", func(t *testing.T, b *bed) { testMatrix(t, b, p) })
 	b.run(t, "I07 roaming", func(t *testing.T, b *bed) { testRoaming(t, p) })
 	if b.all {
+		b.run(t, "live", func(t *testing.T, b *bed) { testLive(t, b, p) })
 		b.run(t, "new sessions", func(t *testing.T, b *bed) { testNewSessions(t, p) })
 		b.run(t, "I06 under load", func(t *testing.T, b *bed) { testLoad(t, b, p) })
 	}
