@@ -15,38 +15,31 @@ import (
 	"github.com/warrenvpn/warren/interop/kernel/vm"
 )
 
+// oldest is the first version whose behaviour is that of compat.md.
+const oldest = "1.0.20260223"
+
 // findUpstream asks scripts/upstream-tools for the newest wg, which comes with a
-// loader and a library of its own; else this machine's is compared with.
+// loader and a library of its own, or is this machine's if that is new enough.
+// What an older one does otherwise is a matter of package diff: whoever could
+// fetch kernels can fetch that too.
 func findUpstream() (tool, error) {
-	const script = "../../scripts/upstream-tools"
-	folder, origin, version := "", "system", ""
-	if _, err := os.Stat(script); err == nil {
-		cmd := exec.Command(script)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.Output()
-		if err != nil {
-			return tool{}, fmt.Errorf("%s: %w", script, err)
-		}
-		f := strings.Split(strings.TrimSpace(string(out)), "\t")
-		if len(f) != 3 {
-			return tool{}, fmt.Errorf("%s: %q, want three fields", script, out)
-		}
-		folder, origin, version = f[0], f[1], f[2]
+	cmd := exec.Command("../../scripts/upstream-tools")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return tool{}, fmt.Errorf("scripts/upstream-tools: %w", err)
+	}
+	f := strings.Split(strings.TrimSpace(string(out)), "\t")
+	if len(f) != 3 {
+		return tool{}, fmt.Errorf("scripts/upstream-tools: %q, want three fields", out)
+	}
+	folder, origin, version := f[0], f[1], f[2]
+	if version < oldest { // a date of eight digits at the end
+		return tool{}, fmt.Errorf("wireguard-tools %s (%s) cannot be compared with: want %s or later", version, origin, oldest)
 	}
 	if origin == "system" {
-		wg, err := exec.LookPath("wg")
-		if err != nil {
-			return tool{}, err
-		}
-		out, err := exec.Command(wg, "--version").Output()
-		if err != nil {
-			return tool{}, err
-		}
-		version = strings.TrimPrefix(strings.Fields(string(out))[1], "v")
-		script, err := exec.LookPath("wg-quick")
-		if err != nil {
-			return tool{}, err
-		}
+		wg := filepath.Join(folder, "wg")
+		script := filepath.Join(folder, "wg-quick")
 		return tool{origin: origin, version: version, programs: []string{wg, script}, path: wg, argv: []string{"wg"}, quick: script}, nil
 	}
 	top := filepath.Dir(folder)
@@ -78,10 +71,6 @@ func one(pattern string) (string, error) {
 	}
 	return files[0], nil
 }
-
-// atLeast reports whether the tool is of a version or a later one. Versions have
-// a date of eight digits at the end.
-func (w *tool) atLeast(version string) bool { return w.version >= version }
 
 // add puts the tool into the guest's file system.
 func (w *tool) add(image *initramfs.Image) error {
