@@ -144,7 +144,12 @@ func (b *bed) ours(link string) *side {
 					return fmt.Errorf("port %d is in %s: %t, want %t", s.port, f, open, up)
 				}
 			}
-			return nil
+			// The kernel adds the routes to IPv6 addresses some time after those.
+			routes, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/ipv6_route", b.near.PID()))
+			if local := fmt.Sprintf("%x 80 ", s.inner[1].AsSlice()); err == nil && up && !strings.Contains(string(routes), local) {
+				err = fmt.Errorf("there is no route to %s yet", s.inner[1])
+			}
+			return err
 		})
 	}
 	return s
