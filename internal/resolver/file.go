@@ -235,7 +235,7 @@ func (x *session) settle() error {
 			return x.explain(err)
 		}
 	}
-	return fmt.Errorf("DNS: another program keeps changing %s", resolvConf)
+	return fmt.Errorf("another program keeps changing %s", resolvConf)
 }
 
 // settled clears what only matters on the way.
@@ -294,11 +294,7 @@ func (x *session) perform(a action) error {
 	}
 	switch a.verb {
 	case keep:
-		err := os.Link(x.target, x.backup)
-		if err != nil && cannotLink(err) {
-			err = os.Rename(x.target, x.backup)
-		}
-		return err
+		return x.keep()
 	case dropBackup:
 		return os.Remove(x.backup)
 	case replace:
@@ -314,6 +310,30 @@ func (x *session) perform(a action) error {
 		return os.Rename(x.backup, x.target+rescueSuffix)
 	}
 	panic(fmt.Sprintf("resolver: unknown action %d", a.verb))
+}
+
+// keep gives the original its second name. Where that is not possible, or not
+// seen afterwards (an overlay shows two files if its layers are different file
+// systems), it is moved there instead.
+func (x *session) keep() error {
+	err := os.Link(x.target, x.backup)
+	if err == nil {
+		target, err := os.Lstat(x.target)
+		if err != nil {
+			return err
+		}
+		backup, err := os.Lstat(x.backup)
+		if err != nil || os.SameFile(target, backup) {
+			return err
+		}
+		// Underneath they are one, and renaming that does nothing.
+		if err := os.Remove(x.backup); err != nil {
+			return err
+		}
+	} else if !cannotLink(err) {
+		return err
+	}
+	return os.Rename(x.target, x.backup)
 }
 
 func (x *session) replace(text []byte) error {

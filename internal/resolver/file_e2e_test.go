@@ -157,3 +157,34 @@ func TestMountedFilesAreKeptApart(t *testing.T) {
 		t.Errorf("after\n%s and %q, want\n%s", after, h.said, outer)
 	}
 }
+
+// Live systems and containers: the file comes from the lower layer of an overlay
+// that is another file system, where the two names of a linked file are not seen
+// to be one.
+func TestFileOfALowerLayer(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	h, b := thisHost(t)
+	lower := t.TempDir() // on disk, the other layer in memory
+	must(t, os.MkdirAll("/run/upper/etc", 0o755))
+	must(t, os.Mkdir("/run/upper/work", 0o755))
+	putFile(t, lower+"/resolv.conf")
+	must(t, unix.Mount("etc", "/etc", "overlay", 0, "lowerdir="+lower+",upperdir=/run/upper/etc,workdir=/run/upper/work"))
+	content := func() string {
+		_, rest, _ := strings.Cut(fingerprint(t), " mode ") // a copy has an inode of its own
+		return rest
+	}
+	before := content()
+	for range 2 {
+		must(t, b.Set(t.Context(), wg(0)))
+		h.inForce(0)
+		must(t, b.Set(t.Context(), wg(1)))
+		h.inForce(1)
+		must(t, b.Unset(t.Context(), "wg0"))
+		must(t, b.Unset(t.Context(), "wg1"))
+		if after := content(); after != before || len(h.said) > 0 {
+			t.Errorf("after\n%s and %q, want\n%s", after, h.said, before)
+		}
+	}
+}
