@@ -114,7 +114,8 @@ func (c *Config) Failed(s Step, err error) error {
 	if s.Line == 0 || errors.As(err, &p) && p.Path != "" {
 		return err
 	}
-	failed := Problem{Path: c.Path, Line: s.Line, Key: s.Key, Text: err.Error(), Err: err}
+	text := strings.TrimPrefix(err.Error(), s.Key+": ") // some errors name the key themselves
+	failed := Problem{Path: c.Path, Line: s.Line, Key: s.Key, Text: text, Err: err}
 	if p != nil {
 		failed.Hint = p.Hint
 	}

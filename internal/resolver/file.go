@@ -235,7 +235,7 @@ func (x *session) settle() error {
 			return x.explain(err)
 		}
 	}
-	return fmt.Errorf("another program keeps changing %s", resolvConf)
+	return fmt.Errorf("DNS: another program keeps changing %s", resolvConf)
 }
 
 // settled clears what only matters on the way.
