@@ -1,7 +1,10 @@
 package conf
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -185,10 +188,23 @@ func (q *Quick) addDNS(v string) *ParseError {
 }
 
 // ParseAddress reads an interface's address. Without a length it is that of a
-// single host.
+// single host; a length may be an IPv4 mask, as ip(8) takes it.
 func ParseAddress(s string) (netip.Prefix, error) {
-	if strings.ContainsRune(s, '/') {
-		return netip.ParsePrefix(s)
+	if address, length, ok := strings.Cut(s, "/"); ok {
+		mask, err := netip.ParseAddr(length)
+		if err != nil || !mask.Is4() {
+			return netip.ParsePrefix(s)
+		}
+		m := mask.As4()
+		bits := bits.LeadingZeros32(^binary.BigEndian.Uint32(m[:]))
+		if net, _ := mask.Prefix(bits); net.Addr() != mask {
+			return netip.Prefix{}, fmt.Errorf("%s is no mask: want ones, then zeros, as in 255.255.255.0", length)
+		}
+		a, err := netip.ParseAddr(address)
+		if err == nil && !a.Is4() {
+			err = fmt.Errorf("%s is a mask for IPv4: want a number of bits", length)
+		}
+		return netip.PrefixFrom(a, bits), err
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil {

@@ -160,3 +160,21 @@ func TestUnwritableValues(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressWithAMask(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.8.0.1/255.255.255.0":   "10.8.0.1/24",
+		"10.8.0.1/255.255.255.255": "10.8.0.1/32",
+		"10.8.0.1/0.0.0.0":         "10.8.0.1/0",
+		"10.8.0.1/255.254.0.0":     "10.8.0.1/15",
+	} {
+		if got, err := ParseAddress(text); err != nil || got.String() != want {
+			t.Errorf("%s: got %v, %v, want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"10.8.0.1/255.0.255.0", "fd00::1/255.0.0.0", "10.8.0.256/255.0.0.0", "10.8.0.1/::", "/255.0.0.0"} {
+		if got, err := ParseAddress(text); err == nil {
+			t.Errorf("%s was read as %v", text, got)
+		}
+	}
+}
