@@ -60,6 +60,9 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 
 // sameLink reports whether the interface is the one that the journal is about.
 func sameLink(l *ledger, f quick.Facts) bool {
+	if l.stale {
+		return false // an index tells nothing of what was then
+	}
 	for _, s := range l.steps() {
 		if s.Kind == quick.CreateLink || s.Kind == quick.CreateDevice {
 			return f.LinkExists && (s.Index == 0 || s.Index == f.Index)

@@ -164,19 +164,23 @@ func (r *Run) about() About {
 
 // recover undoes what an earlier process has left.
 func (r *Run) recover(ctx context.Context, l *ledger) error {
-	r.Announce(quick.Step{Kind: quick.Warn, Text: map[journal.Phase]string{
+	text := map[journal.Phase]string{
 		journal.Up:       "an earlier up was interrupted: what it did is undone",
 		journal.Down:     "an earlier down was interrupted: the rest of it is done now",
 		journal.Complete: "the interface is gone, but not what was made for it: that is undone",
-	}[l.phase]})
+	}[l.phase]
 	steps := quick.RollBack(l.steps())
 	if l.stale {
 		// What the kernel had went with it.
 		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind != quick.UnsetDNS && s.Kind != quick.RemoveFile })
+		text = "it was up before a restart, or in a network namespace that is gone: what is left of that is undone"
 	}
 	if l.phase == journal.Complete {
 		// An interface of this name is another one.
 		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind == quick.DeleteLink })
+	}
+	if !l.stale || len(steps) > 0 {
+		r.Announce(quick.Step{Kind: quick.Warn, Text: text})
 	}
 	if err := r.undo(context.WithoutCancel(ctx), l, steps); err != nil {
 		return err
@@ -213,7 +217,7 @@ func (r *Run) others() []quick.Step {
 	}
 	var all []quick.Step
 	for _, record := range records {
-		if record.Interface == r.Config.Name || r.Journal.OtherBoot(record) {
+		if record.Interface == r.Config.Name || r.Journal.Stale(record) {
 			continue
 		}
 		for _, e := range decode(record) {

@@ -208,6 +208,7 @@ type fakeHost struct {
 	state
 	hooks       map[string]func(*state) // by the text of the hook
 	done        []string                // steps that succeeded
+	steps       []quick.Step            // the same
 	announced   []string
 	count       int // calls of Perform
 	failAt      int
@@ -215,7 +216,9 @@ type fakeHost struct {
 	noFacts     quick.Stage
 	interruptAt int
 	interrupt   func()
-	stuck       bool // the interface cannot be deleted
+	stuck       bool                            // the interface cannot be deleted
+	src         string                          // src_valid_mark
+	tell        func(quick.Stage, *quick.Facts) // changes what is known
 }
 
 // state is what a tunnel leaves on a host.
@@ -238,7 +241,11 @@ func (h *fakeHost) Facts(_ context.Context, _ *quick.Config, s quick.Stage) (qui
 	if s == h.noFacts {
 		return quick.Facts{}, errInjected
 	}
-	return quick.Facts{LinkExists: h.link, WireGuard: h.link, InKernel: true, AllowedIPs: h.allowed, Routes: h.routes, HasPrivateKey: h.key}, nil
+	f := quick.Facts{LinkExists: h.link, WireGuard: h.link, InKernel: true, AllowedIPs: h.allowed, Routes: h.routes, HasPrivateKey: h.key, SrcValidMark: h.src}
+	if h.tell != nil {
+		h.tell(s, &f)
+	}
+	return f, nil
 }
 
 func (h *fakeHost) Perform(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error) {
@@ -260,7 +267,7 @@ func (h *fakeHost) Perform(ctx context.Context, c *quick.Config, s quick.Step) (
 		return s, errors.New("stuck")
 	}
 	h.change(c, s)
-	h.done = append(h.done, s.Trace(c))
+	h.done, h.steps = append(h.done, s.Trace(c)), append(h.steps, s)
 	return s, nil
 }
 

@@ -18,7 +18,7 @@ type ledger struct {
 	phase   journal.Phase // of the journal that was found
 	found   bool          // there was a journal
 	begun   bool          // the journal is of this run
-	stale   bool          // and of another boot
+	stale   bool          // and of another boot, or of a namespace that is gone
 	about   json.RawMessage
 	entries []entry
 	next    int
@@ -47,7 +47,7 @@ func openLedger(dir *journal.Dir, name string) (l *ledger, problem, err error) {
 	if record == nil {
 		return l, nil, nil
 	}
-	l.found, l.phase, l.about, l.stale = true, record.Phase, record.About, dir.OtherBoot(record)
+	l.found, l.phase, l.about, l.stale = true, record.Phase, record.About, dir.Stale(record)
 	l.entries = decode(record)
 	if n := len(l.entries); n > 0 {
 		l.next = l.entries[n-1].n + 1
@@ -59,7 +59,7 @@ func openLedger(dir *journal.Dir, name string) (l *ledger, problem, err error) {
 // and whether there is one.
 func RecordedSteps(d *journal.Dir, name string) (steps []quick.Step, found bool) {
 	r, err := d.Read(name)
-	if err != nil || r == nil || d.OtherBoot(r) {
+	if err != nil || r == nil || d.Stale(r) {
 		return nil, false
 	}
 	for _, e := range decode(r) {

@@ -7,7 +7,7 @@
 // about and who writes it. An intent is appended before a step is begun, with
 // all that undoing it takes, and a second line once it is done:
 //
-//	{"journal":"warren","version":1,"interface":"wg0","namespace":4026531840,"owner":{...},"about":{...}}
+//	{"journal":"warren","version":1,"interface":"wg0","namespace":4026531840,"cookie":1,"owner":{...},"about":{...}}
 //	{"n":1,"step":{...}}
 //	{"n":1,"done":true,"result":{...}}
 //	{"phase":"complete"}
@@ -19,5 +19,7 @@
 //
 // While a process works on an interface it holds a lock on the file, and its
 // process id, start time and boot id are in it. Both have to say that the owner
-// is gone before another process may go on from there.
+// is gone before another process may go on from there. A journal of another boot,
+// or of a network namespace that is gone, even if the kernel has given its number
+// to this one, tells of what the kernel has forgotten.
 package journal

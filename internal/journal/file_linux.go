@@ -11,26 +11,30 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/nsid"
 )
 
 // Dir is where the journals are: a directory for root alone, on a file system
 // that ends with the boot.
 type Dir struct {
 	path      string
-	namespace uint64
+	namespace nsid.ID
 	self      Owner
 }
 
 // Open returns the journals of the network namespace of the calling thread. The
 // directory is made when the first one is written.
 func Open(path string) (*Dir, error) {
-	d := &Dir{path: path}
-	var err error
-	if d.namespace, err = inode("/proc/thread-self/ns/net"); err != nil {
+	here, err := nsid.Current()
+	if err != nil {
 		return nil, err
 	}
-	d.self, err = self()
-	return d, err
+	owner, err := self()
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{path: path, namespace: here, self: owner}, nil
 }
 
 const extension = ".journal"
@@ -38,7 +42,7 @@ const extension = ".journal"
 // file is the path of an interface's journal. Interfaces of different network
 // namespaces may share a directory.
 func (d *Dir) file(name string) string {
-	return filepath.Join(d.path, fmt.Sprintf("%s.%d%s", name, d.namespace, extension))
+	return filepath.Join(d.path, fmt.Sprintf("%s.%d%s", name, d.namespace.Inode, extension))
 }
 
 // ErrBusy says that a process works on the interface.
@@ -145,8 +149,11 @@ func (d *Dir) alive(o Owner) bool {
 	return err == nil && start == o.Start && o.PID != d.self.PID
 }
 
-// OtherBoot reports whether the machine was started anew since r was written.
-func (d *Dir) OtherBoot(r *Record) bool { return r.Owner.Boot != d.self.Boot }
+// Stale reports whether r is of an earlier boot, or of another network namespace
+// that had the number of this one: what the kernel had then is gone.
+func (d *Dir) Stale(r *Record) bool {
+	return r.Owner.Boot != d.self.Boot || !r.Namespace.Is(d.namespace)
+}
 
 // Read returns the journal of an interface, or nil if there is none.
 func (d *Dir) Read(name string) (*Record, error) {
@@ -171,7 +178,7 @@ func (d *Dir) List() ([]*Record, error) {
 		return nil, err
 	}
 	var all []*Record
-	suffix := fmt.Sprintf(".%d%s", d.namespace, extension)
+	suffix := fmt.Sprintf(".%d%s", d.namespace.Inode, extension)
 	for _, e := range entries {
 		name, ours := strings.CutSuffix(e.Name(), suffix)
 		if !ours {
@@ -194,7 +201,7 @@ func (f *File) Begin(d *Dir, name string, about any) error {
 		return err
 	}
 	f.record, f.next = Record{Interface: name}, 1
-	return f.write(line{Journal: "warren", Version: version, Interface: name, Namespace: d.namespace, Owner: &d.self, About: text})
+	return f.write(line{Journal: "warren", Version: version, Interface: name, Namespace: d.namespace.Inode, Cookie: d.namespace.Cookie, Owner: &d.self, About: text})
 }
 
 // Go enters another phase, with this process as its owner.

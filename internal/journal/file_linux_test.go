@@ -81,7 +81,7 @@ func TestLifeOfAJournal(t *testing.T) {
 		t.Errorf("list %+v, %v", all, err)
 	}
 	f, r, err = d.Take("wg0")
-	if err != nil || r == nil || r.Phase != Complete || d.OtherBoot(r) {
+	if err != nil || r == nil || r.Phase != Complete || d.Stale(r) {
 		t.Fatalf("%+v, %v, want the journal that was closed", r, err)
 	}
 	n, err = f.Intend("three")
@@ -192,4 +192,28 @@ func TestDamagedJournalIsReplaced(t *testing.T) {
 		t.Errorf("%+v, %v, want a journal", r, err)
 	}
 	_ = f.Close()
+}
+
+// The kernel gives the number of a network namespace that is gone to the next
+// one: only its cookie says that it is another.
+func TestNextNamespaceInheritsNothing(t *testing.T) {
+	d, _ := open(t)
+	f, _, err := d.Take("wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Begin(d, "wg0", nil), f.Go(d, Complete), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		cookie uint64
+		stale  bool
+	}{"the same": {d.namespace.Cookie, false}, "another": {d.namespace.Cookie + 1, true}, "unknown": {0, false}} {
+		next := *d
+		next.namespace.Cookie = c.cookie
+		r, err := next.Read("wg0")
+		if err != nil || r == nil || next.Stale(r) != c.stale {
+			t.Errorf("cookie %s: %+v, %v, want stale %v", name, r, err, c.stale)
+		}
+	}
 }

@@ -27,8 +27,8 @@ func Open(string) (*Dir, error) { return nil, unsupported() }
 // Take fails: only Linux is here yet.
 func (*Dir) Take(string) (*File, *Record, error) { return nil, nil, unsupported() }
 
-// OtherBoot is false.
-func (*Dir) OtherBoot(*Record) bool { return false }
+// Stale is false.
+func (*Dir) Stale(*Record) bool { return false }
 
 // Read fails: only Linux is here yet.
 func (*Dir) Read(string) (*Record, error) { return nil, unsupported() }

@@ -8,30 +8,21 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/warrenvpn/warren/internal/nsid"
 )
 
 // self describes this process.
 func self() (Owner, error) {
 	o := Owner{PID: os.Getpid()}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
+	var err error
+	if o.Boot, err = nsid.Boot(); err != nil {
 		return o, err
 	}
-	o.Boot = strings.TrimSpace(string(boot))
-	if o.PIDs, err = inode("/proc/self/ns/pid"); err != nil {
+	if o.PIDs, err = nsid.PIDs(); err != nil {
 		return o, err
 	}
 	o.Start, err = startTime(o.PID)
 	return o, err
-}
-
-func inode(path string) (uint64, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
-	}
-	return st.Ino, nil
 }
 
 // startTime returns when a process started, in clock ticks since boot: field 22

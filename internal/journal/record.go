@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/warrenvpn/warren/internal/nsid"
 )
 
 // version is that of the format.
@@ -31,7 +33,7 @@ type Owner struct {
 // Record is what a journal says.
 type Record struct {
 	Interface string
-	Namespace uint64 // of the network, by inode
+	Namespace nsid.ID // of the network
 	Owner     Owner
 	About     json.RawMessage // what the writer wants to find again
 	Phase     Phase
@@ -53,7 +55,8 @@ type line struct {
 	Journal   string          `json:"journal,omitempty"`
 	Version   int             `json:"version,omitempty"`
 	Interface string          `json:"interface,omitempty"`
-	Namespace uint64          `json:"namespace,omitempty"`
+	Namespace uint64          `json:"namespace,omitempty"` // by inode
+	Cookie    uint64          `json:"cookie,omitempty"`    // of it; 0: the kernel has none
 	Owner     *Owner          `json:"owner,omitempty"`
 	About     json.RawMessage `json:"about,omitempty"`
 
@@ -84,7 +87,7 @@ func Parse(text []byte) (*Record, error) {
 			if err != nil || l.Journal != "warren" || l.Version != version || l.Owner == nil {
 				return nil, ErrNotAJournal
 			}
-			r.Interface, r.Namespace, r.Owner, r.About = l.Interface, l.Namespace, *l.Owner, l.About
+			r.Interface, r.Namespace, r.Owner, r.About = l.Interface, nsid.ID{Inode: l.Namespace, Cookie: l.Cookie}, *l.Owner, l.About
 			continue
 		}
 		if err == nil {
