@@ -36,9 +36,9 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 	}
 	switch {
 	case l.found && l.phase == journal.Up:
-		return false, r.recover(ctx, l)
+		return false, r.recover(ctx, l, facts)
 	case l.found && l.phase == journal.Down:
-		if err := r.recover(ctx, l); err != nil {
+		if err := r.recover(ctx, l, facts); err != nil {
 			return false, err
 		}
 		return false, r.hooks(ctx, l, "PostDown")
@@ -46,7 +46,14 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 		_, err := quick.Down(r.Config, facts) // says where it may be
 		return false, err
 	case l.found && !sameLink(l, facts):
-		if err := r.recover(ctx, l); err != nil || !facts.LinkExists && !r.Config.Compat {
+		renamed, err := r.renamed(l)
+		if err != nil {
+			return false, err
+		}
+		if renamed {
+			return false, r.renamedProblem()
+		}
+		if err := r.recover(ctx, l, facts); err != nil || !facts.LinkExists && !r.Config.Compat {
 			return false, err
 		}
 	}
@@ -63,12 +70,8 @@ func sameLink(l *ledger, f quick.Facts) bool {
 	if l.stale {
 		return false // an index tells nothing of what was then
 	}
-	for _, s := range l.steps() {
-		if s.Kind == quick.CreateLink || s.Kind == quick.CreateDevice {
-			return f.LinkExists && (s.Index == 0 || s.Index == f.Index)
-		}
-	}
-	return f.LinkExists
+	index := l.index()
+	return f.LinkExists && (index == 0 || index == f.Index)
 }
 
 func (r *Run) hooks(ctx context.Context, l *ledger, key string) error {

@@ -22,6 +22,9 @@ type Performer interface {
 	// that only announce. A step that undoes another one and finds nothing to
 	// undo succeeds.
 	Perform(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error)
+	// IsTunnel reports whether there is an interface of this index, whatever its
+	// name is now, of a kind that tunnels have.
+	IsTunnel(index int) (bool, error)
 }
 
 // ErrNoKernel is the error of a CreateLink whose kind the kernel does not know.
@@ -111,9 +114,23 @@ func (r *Run) up(ctx context.Context, l *ledger, problem error) (begun bool, err
 	if err != nil {
 		return false, err
 	}
-	gone := !facts.LinkExists && (!facts.SocketExists || r.Config.Compat) // and not in another namespace
-	if l.found && (l.phase != journal.Complete || gone) {
-		if err := r.recover(ctx, l); err != nil {
+	renamed := false
+	if l.found && l.phase == journal.Complete && !facts.LinkExists {
+		if renamed, err = r.renamed(l); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case !l.found || l.phase == journal.Complete && facts.LinkExists:
+	case renamed && !r.Config.Compat:
+		return false, r.renamedProblem()
+	case l.phase == journal.Complete && (renamed || facts.SocketExists):
+		// The tunnel, here or in another namespace, needs what was made for it.
+		// To wg-quick the name is free: the journal stays unless the interface
+		// can be made.
+		l.spare()
+	default:
+		if err := r.recover(ctx, l, facts); err != nil {
 			return false, err
 		}
 		if facts, err = r.facts(ctx, quick.Create); err != nil {
@@ -131,6 +148,9 @@ func (r *Run) up(ctx context.Context, l *ledger, problem error) (begun bool, err
 		return true, err
 	}
 	if err := r.performAll(ctx, l, steps); err != nil {
+		return true, err
+	}
+	if err := l.replace(r.about()); err != nil {
 		return true, err
 	}
 	for _, stage := range quick.Stages()[1:] {
@@ -162,8 +182,25 @@ func (r *Run) about() About {
 	return a
 }
 
+// renamed reports whether the interface that the journal is about is there, but
+// not under its name.
+func (r *Run) renamed(l *ledger) (bool, error) {
+	index := l.index()
+	if index == 0 || l.stale {
+		return false, nil
+	}
+	return r.Host.IsTunnel(index)
+}
+
+func (r *Run) renamedProblem() error {
+	return &quick.Problem{
+		Text: fmt.Sprintf("the interface of `%s' was renamed", r.Config.Name),
+		Hint: "give it its name back, or remove it with `ip link delete`; then take it down",
+	}
+}
+
 // recover undoes what an earlier process has left.
-func (r *Run) recover(ctx context.Context, l *ledger) error {
+func (r *Run) recover(ctx context.Context, l *ledger, facts quick.Facts) error {
 	text := map[journal.Phase]string{
 		journal.Up:       "an earlier up was interrupted: what it did is undone",
 		journal.Down:     "an earlier down was interrupted: the rest of it is done now",
@@ -175,9 +212,17 @@ func (r *Run) recover(ctx context.Context, l *ledger) error {
 		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind != quick.UnsetDNS && s.Kind != quick.RemoveFile })
 		text = "it was up before a restart, or in a network namespace that is gone: what is left of that is undone"
 	}
-	if l.phase == journal.Complete {
+	unsure := quick.Step{Kind: quick.DeleteLink} // of no index: its maker may have been killed before it made it
+	switch {
+	case l.phase == journal.Complete:
 		// An interface of this name is another one.
 		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind == quick.DeleteLink })
+	case facts.LinkExists && facts.Configured && slices.Contains(steps, unsure):
+		r.Announce(quick.Step{Kind: quick.Warn, Text: fmt.Sprintf("there is an interface `%s' that another program has set up since an up was interrupted: it stays", r.Config.Name)})
+		if err := l.undone(unsure); err != nil {
+			return err
+		}
+		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s == unsure })
 	}
 	if !l.stale || len(steps) > 0 {
 		r.Announce(quick.Step{Kind: quick.Warn, Text: text})

@@ -203,6 +203,9 @@ var (
 	errInterrupted = errors.New("interrupted")
 )
 
+// fakeIndex is that of the interface on a fakeHost.
+const fakeIndex = 7
+
 // fakeHost is a host that does not exist, with faults.
 type fakeHost struct {
 	state
@@ -218,6 +221,7 @@ type fakeHost struct {
 	interrupt   func()
 	stuck       bool                            // the interface cannot be deleted
 	src         string                          // src_valid_mark
+	renamed     int                             // index of an interface that has another name
 	tell        func(quick.Stage, *quick.Facts) // changes what is known
 }
 
@@ -242,11 +246,16 @@ func (h *fakeHost) Facts(_ context.Context, _ *quick.Config, s quick.Stage) (qui
 		return quick.Facts{}, errInjected
 	}
 	f := quick.Facts{LinkExists: h.link, WireGuard: h.link, InKernel: true, AllowedIPs: h.allowed, Routes: h.routes, HasPrivateKey: h.key, SrcValidMark: h.src}
+	if h.link {
+		f.Index = fakeIndex
+	}
 	if h.tell != nil {
 		h.tell(s, &f)
 	}
 	return f, nil
 }
+
+func (h *fakeHost) IsTunnel(index int) (bool, error) { return index == h.renamed, nil }
 
 func (h *fakeHost) Perform(ctx context.Context, c *quick.Config, s quick.Step) (quick.Step, error) {
 	h.count++
@@ -265,6 +274,9 @@ func (h *fakeHost) Perform(ctx context.Context, c *quick.Config, s quick.Step) (
 	}
 	if s.Kind == quick.DeleteLink && h.stuck {
 		return s, errors.New("stuck")
+	}
+	if s.Kind == quick.CreateLink {
+		s.Index = fakeIndex
 	}
 	h.change(c, s)
 	h.done, h.steps = append(h.done, s.Trace(c)), append(h.steps, s)

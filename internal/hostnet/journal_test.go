@@ -125,3 +125,109 @@ func TestJournalOfANamespaceThatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// A tunnel whose interface was renamed is up: an up of its old name that fails
+// takes nothing from it, nor does a down.
+func TestRenamedInterfaceKeepsItsRules(t *testing.T) {
+	for _, compat := range []bool{false, true} {
+		h := newJournaled(t)
+		h.up(full("wg0"))
+		before := h.journals()
+		h.link, h.renamed = false, fakeIndex
+		h.tell = func(_ quick.Stage, f *quick.Facts) { f.WireGuard, f.SocketExists = true, true }
+		h.count, h.failAt = 0, 1 // the socket is in use
+		c := full("wg0")
+		c.Compat = compat
+		if err := h.run(c).Up(context.Background()); err == nil {
+			t.Error("up succeeded")
+		}
+		if len(h.done) > 0 || h.journals() != before {
+			t.Errorf("compat %v: up did %q, want nothing, and the journal as it was", compat, h.done)
+		}
+		h.count, h.failAt = 0, 0
+		if err := h.run(c).Down(context.Background()); err == nil {
+			t.Error("down succeeded")
+		}
+		if len(h.done) > 0 || h.journals() != before {
+			t.Errorf("compat %v: down did %q, want nothing, and the journal as it was", compat, h.done)
+		}
+	}
+}
+
+// The kernel's own interfaces have no socket: to wg-quick the old name is free,
+// and the new tunnel is the one that the journal is about from then on.
+func TestNameOfARenamedInterfaceIsTakenAgain(t *testing.T) {
+	h := newJournaled(t)
+	h.up(full("wg0"))
+	h.state, h.renamed = state{}, fakeIndex
+	c := full("wg0")
+	if err := h.run(c).Up(context.Background()); err == nil || !strings.Contains(err.Error(), "was renamed") {
+		t.Errorf("%v, want it said that it was renamed", err)
+	}
+	c.Compat = true
+	if err := h.run(c).Up(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.undid(); len(got) > 0 {
+		t.Errorf("up did %q", got)
+	}
+	h.steps, h.renamed = nil, 0
+	if err := h.run(c).Down(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"delete-rule", "delete-rule", "delete-link", "remove-firewall", "restore-sysctl"}
+	if got := h.undid(); !slices.Equal(got, want) || h.journals() != "" {
+		t.Errorf("down did %q, want %q, and no journal left", got, want)
+	}
+}
+
+// An up that was killed while its interface was being made has perhaps made
+// none: one that somebody has set up since is not its.
+func TestInterfaceOfAnotherIsNotDeleted(t *testing.T) {
+	for _, configured := range []bool{false, true} {
+		h := newJournaled(t)
+		r := h.run(full("wg0"))
+		r.Probe = func(m hostnet.Moment, s quick.Step) {
+			if m == hostnet.Intended {
+				panic("killed")
+			}
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_ = r.Up(context.Background())
+		}()
+		h.edit(func(text string) string { // the file would be locked, and its owner alive
+			return regexp.MustCompile(`"start":\d+`).ReplaceAllString(text, `"start":1`)
+		})
+		h.copyJournal()
+		h.link = true
+		h.tell = func(_ quick.Stage, f *quick.Facts) { f.Configured = configured && h.link }
+		err := h.run(full("wg0")).Up(context.Background())
+		switch {
+		case !configured && (err != nil || !slices.Equal(h.undid(), []string{"delete-link"})):
+			t.Errorf("%v, did %q, want the interface made anew", err, h.done)
+		case configured && (err == nil || err.Error() != "`wg0' already exists" || len(h.done) > 0 || h.journals() != ""):
+			t.Errorf("%v, did %q, journal %q, want nothing done and nothing remembered", err, h.done, h.journals())
+		}
+	}
+}
+
+// copyJournal puts a copy in the place of the only journal, as its lock goes
+// with a process.
+func (h journaled) copyJournal() {
+	h.t.Helper()
+	paths, _ := filepath.Glob(filepath.Join(h.dir, "*.journal"))
+	if len(paths) != 1 {
+		h.t.Fatalf("journals %q, want one", paths)
+	}
+	text, err := os.ReadFile(paths[0])
+	if err == nil {
+		err = os.WriteFile(paths[0]+".copy", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(paths[0]+".copy", paths[0])
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}

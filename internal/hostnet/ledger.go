@@ -22,6 +22,9 @@ type ledger struct {
 	about   json.RawMessage
 	entries []entry
 	next    int
+	// spared is the file of a journal that stays as it is until the interface
+	// that would replace it is made; file is nil so long.
+	spared *journal.File
 }
 
 type entry struct {
@@ -106,6 +109,43 @@ func (l *ledger) begin(about any) error {
 	return l.file.Begin(l.dir, l.name, about)
 }
 
+// spare lets the journal stay as it was found, for now.
+func (l *ledger) spare() {
+	l.spared, l.file, l.found, l.entries = l.file, nil, false, nil
+}
+
+// replace puts what was done since spare in the place of the journal.
+func (l *ledger) replace(about any) error {
+	if l.spared == nil {
+		return nil
+	}
+	l.file, l.spared = l.spared, nil
+	if err := l.file.Begin(l.dir, l.name, about); err != nil {
+		return err
+	}
+	for i := range l.entries {
+		n, err := l.file.Intend(l.entries[i].step)
+		if err == nil {
+			err = l.file.Done(n, nil)
+		}
+		if err != nil {
+			return err
+		}
+		l.entries[i].n, l.next = n, n+1
+	}
+	return nil
+}
+
+// index is that of the interface as it was made; 0: it is not known.
+func (l *ledger) index() int {
+	for _, e := range l.entries {
+		if e.step.Kind == quick.CreateLink || e.step.Kind == quick.CreateDevice {
+			return e.step.Index
+		}
+	}
+	return 0
+}
+
 func (l *ledger) enter(p journal.Phase) error {
 	if l.file == nil || !l.found && !l.begun {
 		return nil
@@ -165,6 +205,9 @@ func (l *ledger) undone(u quick.Step) error {
 // close gives the interface free for others. If there is nothing to be known
 // of it any more, the journal goes.
 func (l *ledger) close(over bool) error {
+	if l.spared != nil {
+		return l.spared.Close()
+	}
 	if l.file == nil {
 		return nil
 	}

@@ -32,13 +32,27 @@ func New() (*Network, error) {
 // Close ends the connection.
 func (n *Network) Close() error { return n.nl.Close() }
 
-// LinkExists reports whether there is an interface of this name.
-func (n *Network) LinkExists(name string) (bool, error) {
-	_, err := n.nl.Link(name)
+// IsTunnel reports whether there is an interface of this index, whatever its name
+// is, of a kind that programs of ours make.
+func (n *Network) IsTunnel(index int) (bool, error) {
+	link, err := n.nl.LinkByIndex(index)
 	if errors.Is(err, rtnl.ErrNoLink) {
 		return false, nil
 	}
-	return err == nil, err
+	return link.Kind == kindWireGuard || link.Kind == kindTun, err
+}
+
+// IsConfigured reports whether an interface is up or has addresses.
+func (n *Network) IsConfigured(name string) (bool, error) {
+	link, err := n.nl.Link(name)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		return false, nil
+	}
+	if err != nil || link.Up {
+		return link.Up, err
+	}
+	addresses, err := n.nl.Addresses(link.Index)
+	return len(addresses) > 0, err
 }
 
 // Paths finds out which MTU the way to each endpoint has. An endpoint that

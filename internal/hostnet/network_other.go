@@ -24,8 +24,11 @@ func New() (*Network, error) { return nil, unsupported() }
 // Close does nothing.
 func (*Network) Close() error { return nil }
 
-// LinkExists fails: only Linux is here yet.
-func (*Network) LinkExists(string) (bool, error) { return false, unsupported() }
+// IsTunnel fails: only Linux is here yet.
+func (*Network) IsTunnel(int) (bool, error) { return false, unsupported() }
+
+// IsConfigured fails: only Linux is here yet.
+func (*Network) IsConfigured(string) (bool, error) { return false, unsupported() }
 
 // Privileged returns why nothing can be done here.
 func (*Network) Privileged() error { return unsupported() }

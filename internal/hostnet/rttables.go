@@ -9,17 +9,10 @@ import (
 
 // Routing tables of the kernel's own.
 const (
-	tableUnspecified = 0
-	tableDefault     = 253
-	tableMain        = 254
-	tableLocal       = 255
+	tableDefault = 253
+	tableMain    = 254
+	tableLocal   = 255
 )
-
-// ReservedTable reports whether a routing table is the kernel's own, in which a
-// tunnel's default route would replace that of the host.
-func ReservedTable(number uint32) bool {
-	return number == tableUnspecified || number >= tableDefault && number <= tableLocal
-}
 
 // namedTable is a line of iproute2's rt_tables.
 type namedTable struct {

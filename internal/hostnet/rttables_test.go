@@ -48,19 +48,6 @@ func TestFindTable(t *testing.T) {
 	}
 }
 
-// A FwMark of the file is taken for the number of a table, too.
-func TestReservedTables(t *testing.T) {
-	reserved := []uint32{0, 253, 254, 255}
-	for n := range uint32(1000) {
-		if got, want := ReservedTable(n), slices.Contains(reserved, n); got != want {
-			t.Errorf("table %d is reserved: %v, want %v", n, got, want)
-		}
-	}
-	if ReservedTable(51820) || ReservedTable(1<<32-1) {
-		t.Error("a large number is reserved")
-	}
-}
-
 // FuzzTables: what is read can be written and read again, and is found.
 func FuzzTables(f *testing.F) {
 	for _, s := range []string{"255\tlocal\n254 main\n", "0x10 a # b\nwrong", "  #\n\n1 \x00\n", "99999999999 x", "0x 1"} {

@@ -6,11 +6,14 @@ import "net/netip"
 // looks at its own; the others may be zero.
 type Facts struct {
 	// For Create and Remove.
-	LinkExists   bool  // an interface of this name is there
-	SocketExists bool  // a control socket of this name answers
-	WireGuard    bool  // the interface of this name is one of WireGuard's
-	Index        int   // of the interface of this name
-	Obstacle     error // why this process cannot make or remove interfaces; nil: it can
+	LinkExists   bool // an interface of this name is there
+	SocketExists bool // a control socket of this name answers
+	WireGuard    bool // the interface of this name is one of WireGuard's
+	Index        int  // of the interface of this name
+	// The interface of this name is up, or has addresses, or its device has a key
+	// or peers: it is not as it was made.
+	Configured bool
+	Obstacle   error // why this process cannot make or remove interfaces; nil: it can
 
 	// For Create.
 	NoKernel     bool // known beforehand: the kernel cannot make the interface

@@ -151,7 +151,26 @@ func (h *host) present(name string) (f quick.Facts, err error) {
 	}
 	f.WireGuard = slices.Contains(names, name)
 	f.SocketExists = f.WireGuard && !inKernel
-	return f, nil
+	if f.LinkExists {
+		f.Configured, err = h.configured(name, f.WireGuard)
+	}
+	return f, err
+}
+
+// IsTunnel implements [hostnet.Performer].
+func (h *host) IsTunnel(index int) (bool, error) { return h.net.IsTunnel(index) }
+
+// configured reports whether an interface is not as it was made.
+func (h *host) configured(name string, wireGuard bool) (bool, error) {
+	configured, err := h.net.IsConfigured(name)
+	if configured || err != nil || !wireGuard {
+		return configured, err
+	}
+	d, err := h.wg.Device(name)
+	if err != nil {
+		return false, nil // one that does not answer can be removed nevertheless
+	}
+	return !d.PrivateKey.IsZero() || len(d.Peers) > 0, nil
 }
 
 func (h *host) paths(to []netip.Addr) (f quick.Facts, err error) {
