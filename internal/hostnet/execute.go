@@ -154,17 +154,37 @@ func (r *Run) up(ctx context.Context, l *ledger, problem error) (begun bool, err
 		return true, err
 	}
 	for _, stage := range quick.Stages()[1:] {
-		if facts, err = r.facts(ctx, stage); err != nil {
-			return true, err
-		}
-		if steps, err = quick.Up(r.Config, stage, facts); err != nil {
-			return true, err
-		}
-		if err := r.performAll(ctx, l, steps); err != nil {
+		if err := r.stage(ctx, l, stage); err != nil {
 			return true, err
 		}
 	}
 	return true, orCause(ctx, nil)
+}
+
+// stage plans one stage and carries it out.
+func (r *Run) stage(ctx context.Context, l *ledger, stage quick.Stage) error {
+	var lock *journal.Lock
+	defer func() { lock.Release() }()
+	if stage == quick.Route {
+		var err error
+		if lock, err = r.share(ctx); err != nil {
+			return err
+		}
+	}
+	facts, err := r.facts(ctx, stage)
+	if err != nil {
+		return err
+	}
+	steps, err := quick.Up(r.Config, stage, facts)
+	if err != nil {
+		return err
+	}
+	n := shared(steps)
+	if err := r.performAll(ctx, l, steps[:n]); err != nil {
+		return err
+	}
+	lock.Release() // hooks may bring up another tunnel
+	return r.performAll(ctx, l, steps[n:])
 }
 
 func (r *Run) about() About {
@@ -343,6 +363,14 @@ func (r *Run) undo(ctx context.Context, l *ledger, steps []quick.Step) error {
 }
 
 func (r *Run) undoOne(ctx context.Context, l *ledger, s quick.Step) error {
+	if s.Kind == quick.RestoreSysctl {
+		// Whoever is just planning on the setting has to be waited for, or would
+		// be missed by held. Not for ever: it sets it again if it needs it.
+		patient, cancel := context.WithTimeout(ctx, patience)
+		lock, _ := r.share(patient)
+		cancel()
+		defer lock.Release()
+	}
 	if s.Kind != quick.RestoreSysctl || !r.held(s.Name) {
 		r.probe(Planned, s)
 		r.announce(s)

@@ -171,10 +171,8 @@ func (n *Network) Perform(name string, s quick.Step) error {
 			return err
 		}
 		return nil
-	case quick.SetSysctl, quick.RestoreSysctl:
+	case quick.SetSysctl, quick.HoldSysctl, quick.RestoreSysctl:
 		return SetSysctl(s.Name, s.Value)
-	case quick.HoldSysctl:
-		return nil
 	case quick.RemoveFirewall:
 		return RemoveAntiLeak(name)
 	}

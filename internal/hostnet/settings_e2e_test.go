@@ -29,6 +29,19 @@ func TestSysctl(t *testing.T) {
 			t.Errorf("%s = %q, error %v, want %s", name, got, err, value)
 		}
 	}
+	// One that is held is set again if another hand has changed it since.
+	n, err := hostnet.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	hold := quick.Step{Kind: quick.HoldSysctl, Name: name, Value: "1", Prior: "0"}
+	if err := errors.Join(hostnet.SetSysctl(name, "0"), n.Perform("wg0", hold)); err != nil {
+		t.Error(err)
+	}
+	if got, err := hostnet.Sysctl(name); err != nil || got != "1" {
+		t.Errorf("%s = %q, error %v, want it held at 1", name, got, err)
+	}
 	if err := hostnet.SetSysctl("net.ipv4.no.such", "1"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v, want that there is none", err)
 	}
@@ -41,7 +54,7 @@ func TestSysctl(t *testing.T) {
 	if err := hostnet.SetSysctl(name, "1"); err != nil {
 		t.Errorf("nothing is to be written: %v", err)
 	}
-	err := hostnet.SetSysctl(name, "0")
+	err = hostnet.SetSysctl(name, "0")
 	var p *quick.Problem
 	if !errors.Is(err, unix.EROFS) || !errors.As(err, &p) || !strings.Contains(p.Hint, "`--sysctl net.ipv4.conf.all.src_valid_mark=0`") {
 		t.Errorf("%v, want one about a read-only file system, with a hint at --sysctl", err)

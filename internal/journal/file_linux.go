@@ -59,10 +59,7 @@ type File struct {
 // record is what another process left, nil if nothing. The error is ErrBusy if
 // that process is alive.
 func (d *Dir) Take(name string) (*File, *Record, error) {
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
-		return nil, nil, err
-	}
-	if err := private(d.path); err != nil {
+	if err := d.make(); err != nil {
 		return nil, nil, err
 	}
 	for {
@@ -92,6 +89,14 @@ func (d *Dir) Take(name string) (*File, *Record, error) {
 		}
 		return file, r, nil
 	}
+}
+
+// make makes the directory.
+func (d *Dir) make() error {
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return err
+	}
+	return private(d.path)
 }
 
 // lock takes the lock of a file. If the file was removed meanwhile, its lock

@@ -3,6 +3,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -23,6 +24,15 @@ type File struct{}
 
 // Open fails: only Linux is here yet.
 func Open(string) (*Dir, error) { return nil, unsupported() }
+
+// Lock would be held by one process of a network namespace at a time.
+type Lock struct{}
+
+// Lock fails: only Linux is here yet.
+func (*Dir) Lock(context.Context, string) (*Lock, error) { return nil, unsupported() }
+
+// Release does nothing.
+func (*Lock) Release() {}
 
 // Take fails: only Linux is here yet.
 func (*Dir) Take(string) (*File, *Record, error) { return nil, nil, unsupported() }

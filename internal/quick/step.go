@@ -24,7 +24,7 @@ const (
 	AddRule                        // add Rule
 	AddRoute                       // send Prefix through the interface, in Table if that is not 0
 	SetSysctl                      // set Name to Value
-	HoldSysctl                     // record that Name has to stay at Value
+	HoldSysctl                     // Name is at Value and has to stay so: record that
 	AddFirewall                    // keep packets from outside from the tunnel's addresses
 	Save                           // write the state of the interface to the file
 	UnsetDNS                       // Undo of SetDNS

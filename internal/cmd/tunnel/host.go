@@ -224,7 +224,7 @@ func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) (quic
 		return s, removeFile(s.Name)
 	case quick.DeleteLink:
 		return s, h.remove(c.Name, s)
-	case quick.SetSysctl:
+	case quick.SetSysctl, quick.HoldSysctl:
 		return h.setSysctl(c, s)
 	case quick.AddFirewall:
 		return s, h.addFirewall(c, s)
