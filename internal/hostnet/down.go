@@ -41,7 +41,10 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 		if err := r.recover(ctx, l, facts); err != nil {
 			return false, err
 		}
-		return false, r.hooks(ctx, l, "PostDown")
+		if err := l.release(); err != nil {
+			return false, err
+		}
+		return true, r.hooks(ctx, l, "PostDown")
 	case facts.WireGuard && !facts.LinkExists && !r.Config.Compat:
 		_, err := quick.Down(r.Config, facts) // says where it may be
 		return false, err
@@ -57,6 +60,7 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 			return false, err
 		}
 	}
+	r.sayDamage(l)
 	facts.Journal, facts.Recorded = l.found, l.steps()
 	steps, err := quick.Down(r.Config, facts)
 	if err != nil {
@@ -111,10 +115,9 @@ func (r *Run) takeDown(ctx context.Context, l *ledger, steps []quick.Step) (over
 		if s.Key == "PostDown" && !over {
 			// The hooks may bring it up again, and must not find a journal.
 			if over = len(pending(l)) == 0; over {
-				if err := l.close(true); err != nil {
+				if err := l.release(); err != nil {
 					return false, err
 				}
-				*l = ledger{name: l.name, next: 1}
 			}
 		}
 		if err := r.down1(ctx, l, s); err != nil {

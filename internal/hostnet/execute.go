@@ -247,11 +247,20 @@ func (r *Run) recover(ctx context.Context, l *ledger, facts quick.Facts) error {
 	if !l.stale || len(steps) > 0 {
 		r.Announce(quick.Step{Kind: quick.Warn, Text: text})
 	}
+	r.sayDamage(l)
 	if err := r.undo(context.WithoutCancel(ctx), l, steps); err != nil {
 		return err
 	}
 	l.found, l.entries = false, nil
 	return nil
+}
+
+// sayDamage tells of what a journal cannot.
+func (r *Run) sayDamage(l *ledger) {
+	if l.damage != nil {
+		r.Announce(quick.Step{Kind: quick.Warn, Text: fmt.Sprintf("the journal of `%s' is %v: what was done after that is not known, and stays", r.Config.Name, l.damage)})
+		l.damage = nil
+	}
 }
 
 // facts gathers those of the host and adds what journals know.

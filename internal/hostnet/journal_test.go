@@ -231,3 +231,72 @@ func (h journaled) copyJournal() {
 		h.t.Fatal(err)
 	}
 }
+
+// kill makes as if a process had died at the first step of a kind.
+func (h journaled) kill(at hostnet.Moment, kind quick.Kind, act func(*hostnet.Run) error, c *quick.Config) {
+	h.t.Helper()
+	died := false
+	func() {
+		defer func() { died = recover() != nil }()
+		r := h.run(c)
+		r.Probe = func(m hostnet.Moment, s quick.Step) {
+			if m == at && s.Kind == kind {
+				panic("killed")
+			}
+		}
+		_ = act(r)
+	}()
+	if !died {
+		h.t.Fatalf("no step of kind %v", kind)
+	}
+	h.edit(func(text string) string { // its owner would be alive
+		return regexp.MustCompile(`"start":\d+`).ReplaceAllString(text, `"start":1`)
+	})
+	h.copyJournal()
+	h.done, h.steps, h.announced = nil, nil, nil
+}
+
+// The hooks of a down that finishes another may bring the tunnel up again.
+func TestHooksOfAFinishedDownFindNoJournal(t *testing.T) {
+	h := newJournaled(t)
+	c := full("wg0")
+	h.up(c)
+	h.kill(hostnet.Performed, quick.DeleteLink, func(r *hostnet.Run) error { return r.Down(context.Background()) }, c)
+	c.PostDown = config().PostDown
+	var r *hostnet.Run
+	h.hooks["post-down 1"] = func(*state) {
+		f, record, err := r.Journal.Take("wg0")
+		if err != nil || record != nil {
+			t.Errorf("the hook finds %+v, %v, want no journal and no lock", record, err)
+			return
+		}
+		if err := f.Remove(); err != nil {
+			t.Error(err)
+		}
+	}
+	r = h.run(c)
+	if err := r.Down(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if !slices.Contains(h.done, "post-down 1") || !slices.Contains(h.done, "post-down 2") || h.journals() != "" {
+		t.Errorf("did %q, journals %q", h.done, h.journals())
+	}
+}
+
+// What a damaged journal cannot tell is said, and a new one is kept.
+func TestDamagedJournalIsSaid(t *testing.T) {
+	h := newJournaled(t)
+	h.up(full("wg0"))
+	h.edit(func(text string) string { return text + "nonsense\n" })
+	h.state = state{}
+	if err := h.run(full("wg0")).Up(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(h.announced, "\n")
+	if strings.Contains(said, "no journal is kept") || !strings.Contains(said, "journal of `wg0' is damaged at line ") {
+		t.Errorf("said\n%s\nwant that the old journal is damaged", said)
+	}
+	if h.journals() == "" || strings.Contains(h.journals(), "nonsense") {
+		t.Errorf("journal %q, want a new one", h.journals())
+	}
+}

@@ -20,6 +20,7 @@ type ledger struct {
 	begun   bool          // the journal is of this run
 	stale   bool          // and of another boot, or of a namespace that is gone
 	about   json.RawMessage
+	damage  error // why not all of it could be read
 	entries []entry
 	next    int
 	// spared is the file of a journal that stays as it is until the interface
@@ -55,7 +56,8 @@ func openLedger(dir *journal.Dir, name string) (l *ledger, problem, err error) {
 	if n := len(l.entries); n > 0 {
 		l.next = l.entries[n-1].n + 1
 	}
-	return l, record.Damage, nil
+	l.damage = record.Damage
+	return l, nil, nil
 }
 
 // RecordedSteps returns the steps that the journal of an interface knows to stand,
@@ -215,6 +217,14 @@ func (l *ledger) close(over bool) error {
 		return l.file.Remove()
 	}
 	return l.file.Close()
+}
+
+// release removes the journal, which has nothing to tell any more: what is done
+// from here on is remembered nowhere.
+func (l *ledger) release() error {
+	err := l.close(true)
+	*l = ledger{name: l.name, next: 1}
+	return err
 }
 
 // failed forgets a step that failed, and so did nothing.

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,6 +77,9 @@ func (d *Dir) Take(name string) (*File, *Record, error) {
 			continue
 		}
 		r, err := d.read(f)
+		if err == nil {
+			err = cut(f)
+		}
 		if err == nil && r != nil && r.Phase != Complete && d.alive(r.Owner) {
 			err = ErrBusy
 		}
@@ -248,9 +252,28 @@ func (f *File) write(l line) error {
 	// where the file system is full.
 	_, err = f.f.Write(append(text, '\n'))
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return errors.Join(fmt.Errorf("journal: %w", err), cut(f.f))
 	}
 	return nil
+}
+
+// cut takes away a last line that was not finished: what is appended to it could
+// not be read.
+func cut(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	text := make([]byte, info.Size())
+	n, err := f.ReadAt(text, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	whole := bytes.LastIndexByte(text[:n], '\n') + 1
+	if whole == n {
+		return nil
+	}
+	return f.Truncate(int64(whole))
 }
 
 // Remove deletes the journal: there is nothing left to be undone.

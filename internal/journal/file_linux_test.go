@@ -4,9 +4,12 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The test binary holds a journal, and is killed, when this is set.
@@ -215,5 +218,78 @@ func TestNextNamespaceInheritsNothing(t *testing.T) {
 		if err != nil || r == nil || next.Stale(r) != c.stale {
 			t.Errorf("cookie %s: %+v, %v, want stale %v", name, r, err, c.stale)
 		}
+	}
+}
+
+// A line that was not finished, as a full file system leaves it, does not spoil
+// the next one.
+func TestUnfinishedLineIsCutOff(t *testing.T) {
+	d, _ := open(t)
+	f, _, err := d.Take("wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Begin(d, "wg0", nil), f.Go(d, Complete)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.f.WriteString(`{"n":1,"st`); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, r, err := d.Take("wg0")
+	if err != nil || r == nil || r.Phase != Complete {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if _, err := f.Intend("one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Go(d, Down), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.Read("wg0"); err != nil || r.Damage != nil || len(r.Entries) != 1 || r.Phase != Down {
+		t.Errorf("%+v, %v, want the step and the phase", r, err)
+	}
+}
+
+// Nor does one that this process could not finish. The kernel takes what fits
+// below the limit of a file's size.
+func TestLineThatDoesNotFitIsCutOff(t *testing.T) {
+	d, _ := open(t)
+	f, _, err := d.Take("wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Begin(d, "wg0", nil); err != nil {
+		t.Fatal(err)
+	}
+	info, err := f.f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(unix.SIGXFSZ)
+	defer signal.Reset(unix.SIGXFSZ)
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	limit := old
+	limit.Cur = uint64(info.Size()) + 5
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	_, errFull := f.Intend("one")
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if errFull == nil {
+		t.Error("there was room")
+	}
+	if err := errors.Join(f.Go(d, Complete), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.Read("wg0"); err != nil || r.Damage != nil || r.Phase != Complete {
+		t.Errorf("%+v, %v, want the phase", r, err)
 	}
 }

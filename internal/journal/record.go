@@ -94,7 +94,7 @@ func Parse(text []byte) (*Record, error) {
 			err = r.apply(l)
 		}
 		if err != nil {
-			r.Damage = fmt.Errorf("line %d: %w", i+1, err)
+			r.Damage = fmt.Errorf("damaged at line %d: %w", i+1, err)
 			break
 		}
 	}

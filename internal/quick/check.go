@@ -95,8 +95,7 @@ func warnings(c *Config, f Facts) []Step {
 	return append(fullTunnelWarnings(c, f), dnsWarnings(c)...)
 }
 
-// dnsWarnings tells of name servers that are not reached through the tunnel
-// .
+// dnsWarnings tells of name servers that are not reached through the tunnel.
 func dnsWarnings(c *Config) []Step {
 	var outside []string
 	for _, server := range c.Servers {

@@ -74,9 +74,9 @@ func (c *Config) table(f Facts) (uint32, error) {
 }
 
 // addDefault plans what sends all traffic of one family into the tunnel, but
-// for the tunnel's own packets and what the main table has a better route for
-// . The rules are added in the order in
-// which the kernel, left alone, tries the last one first.
+// for the tunnel's own packets and what the main table has a better route for.
+// The kernel puts a rule that says no priority before those there are, so the
+// one that is added last is tried first.
 func (r *router) addDefault(s Step) {
 	if r.mark == 0 {
 		r.mark = r.freeTable()

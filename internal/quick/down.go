@@ -30,11 +30,10 @@ func SaveStep(c *Config) Step {
 	return Step{Kind: Save, Name: c.File + ".tmp", Key: "SaveConfig", Line: c.SaveConfig.Line}
 }
 
-// removal plans taking away what makes up the tunnel, in wg-quick's order
-// .
+// removal plans taking away what makes up the tunnel, in wg-quick's order.
 func removal(c *Config, f Facts) []Step {
 	if f.Journal {
-		return Finish(c, f.Recorded)
+		return Finish(f.Recorded)
 	}
 	var steps []Step
 	for _, r := range oldRules(c, f) {
@@ -86,7 +85,7 @@ func RollBack(done []Step) []Step {
 }
 
 // Finish plans undoing the steps of an up that succeeded.
-func Finish(_ *Config, done []Step) []Step {
+func Finish(done []Step) []Step {
 	steps := undo(done, DeleteRule, DeleteLink, UnsetDNS, RemoveFirewall, RestoreSysctl, RemoveFile)
 	for i := range steps {
 		steps[i].Lenient = steps[i].Kind != DeleteLink && steps[i].Kind != DeleteRule
