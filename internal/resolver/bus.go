@@ -81,7 +81,7 @@ func (b *bus) sameNamespace() (bool, error) {
 	if err != nil {
 		return true, nil // not for us to know: another process namespace, or no right
 	}
-	return theirs == namespace(), nil
+	return theirs == here().Namespace, nil
 }
 
 // links returns the links that have servers or domains, and whether the

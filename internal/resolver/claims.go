@@ -44,14 +44,14 @@ func (c *claims) top() int {
 
 // push puts a tunnel on top. One of the same name is replaced.
 func (c *claims) push(t tunnel) {
-	c.Tunnels = slices.DeleteFunc(slices.Clone(c.Tunnels), func(o tunnel) bool { return o.is(t.Name, t.Namespace) || o.Index == t.Index })
+	c.Tunnels = slices.DeleteFunc(slices.Clone(c.Tunnels), func(o tunnel) bool { return o.is(t.Name, t.place) || o.Index == t.Index })
 	c.Tunnels = append(c.Tunnels, t)
 }
 
 // leave marks a tunnel, and reports whether it was there.
-func (c *claims) leave(name, namespace string) bool {
+func (c *claims) leave(name string, in place) bool {
 	for i, t := range c.Tunnels {
-		if t.is(name, namespace) {
+		if t.is(name, in) {
 			c.Tunnels[i].Leaving = true
 			return true
 		}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -43,16 +44,17 @@ func (f *file) Untrace(string) []string {
 // session is one change under the lock.
 type session struct {
 	*records
-	boot, namespace       string
+	boot                  string
+	here                  place
 	target, backup, fresh string
 	stack                 stack
 	mounted               bool
 }
 
 // begin reads what is remembered and forgets what cannot be in force any more:
-// tunnels of an earlier boot, and those whose interface is gone.
+// tunnels of an earlier boot, and those whose interface or namespace is gone.
 func (f *file) begin(ctx context.Context) (*session, error) {
-	s := &session{boot: bootID(), namespace: namespace(), target: f.env.path(resolvConf), fresh: f.env.path(temporaryName)}
+	s := &session{boot: bootID(), here: here(), target: f.env.path(resolvConf), fresh: f.env.path(temporaryName)}
 	s.backup = s.target + backupSuffix
 	var name string
 	name, s.mounted = f.stateName()
@@ -72,11 +74,10 @@ func (f *file) begin(ctx context.Context) (*session, error) {
 
 func (f *file) load(name string) (stack, error) {
 	st, sameBoot, _, err := load[stack](filepath.Join(f.env.path(stateFolder), name), bootID())
-	here := namespace()
-	for _, t := range st.Tunnels {
-		if !sameBoot || t.Namespace == here && !f.env.linkExists(t.Name) {
-			st.pop(t.Name, t.Namespace)
-		}
+	now := here()
+	st.Tunnels = slices.DeleteFunc(st.Tunnels, func(t tunnel) bool { return !sameBoot || f.env.gone(t, now) })
+	if len(st.Tunnels) == 0 {
+		st.Pending = false
 	}
 	return st, err
 }
@@ -102,9 +103,9 @@ func (f *file) find(iface string) (tunnel, bool) {
 	name, _ := f.stateName()
 	st, _, found, err := load[stack](filepath.Join(f.env.path(stateFolder), name), bootID())
 	if err == nil && found {
-		here := namespace()
+		now := here()
 		for _, t := range st.Tunnels {
-			if t.is(iface, here) {
+			if t.is(iface, now) {
 				return t, true
 			}
 		}
@@ -136,7 +137,7 @@ func (f *file) Set(ctx context.Context, s Settings) error {
 		f.env.warn("", "DNS: another program has changed %s while a tunnel was up; what it wrote is put back in the end", resolvConf)
 	}
 	before := x.stack
-	x.stack.push(tunnel{Name: s.Interface, Index: s.Index, Namespace: x.namespace, Servers: s.Servers, Domains: s.Domains})
+	x.stack.push(tunnel{Name: s.Interface, Index: s.Index, place: x.here, Servers: s.Servers, Domains: s.Domains})
 	if err = x.save(); err == nil {
 		err = x.settle()
 	}
@@ -164,7 +165,7 @@ func (f *file) Unset(ctx context.Context, iface string) error {
 		return err
 	}
 	changed := x.stack.changed(v)
-	x.stack.pop(iface, x.namespace)
+	x.stack.pop(iface, x.here)
 	_, lost := unseal(v.target.text)
 	switch {
 	case changed && lost:

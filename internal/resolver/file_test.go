@@ -287,7 +287,7 @@ func withoutTimes(print string) string {
 // A tunnel whose interface is gone, and all of an earlier boot, count for
 // nothing; the file is restored nevertheless.
 func TestTunnelsThatAreGoneAreForgotten(t *testing.T) {
-	for _, way := range []string{"interface gone", "restart", "restart, /run emptied"} {
+	for _, way := range []string{"interface gone", "namespace gone", "namespace replaced", "restart", "restart, /run emptied"} {
 		t.Run(way, func(t *testing.T) {
 			h := newHost(t)
 			originals["a file"](h)
@@ -301,6 +301,16 @@ func TestTunnelsThatAreGoneAreForgotten(t *testing.T) {
 			switch way {
 			case "interface gone":
 				h.links = map[string]bool{"wg2": true}
+			case "namespace gone":
+				must(t, os.WriteFile(record, []byte(strings.ReplaceAll(string(text), here().Namespace, "net:[1]")), 0o600))
+			case "namespace replaced": // by this one, which got its number
+				cookie := fmt.Sprintf(`"cookie":%d,`, here().Cookie)
+				other := strings.ReplaceAll(string(text), cookie, `"cookie":1152921504606846976,`)
+				if other == string(text) {
+					t.Log("this kernel gives namespaces no cookies")
+					return
+				}
+				must(t, os.WriteFile(record, []byte(other), 0o600))
 			case "restart":
 				must(t, os.WriteFile(record, []byte(strings.Replace(string(text), bootID(), "another", 1)), 0o600))
 			default:
@@ -313,6 +323,31 @@ func TestTunnelsThatAreGoneAreForgotten(t *testing.T) {
 				t.Errorf("after\n%s, want\n%s", after, before)
 			}
 		})
+	}
+}
+
+// A tunnel of a namespace that may be there, where its processes cannot be seen,
+// or that has a process, is in force.
+func TestTunnelsElsewhereStay(t *testing.T) {
+	now := here()
+	for name, p := range map[string]place{
+		"other processes":   {"net:[1]", 7, now.PIDs + 1},
+		"of older versions": {"net:[1]", 0, 0},
+		"no number":         {"unknown", 7, now.PIDs},
+		"this one":          now,
+	} {
+		if p.vanished(now) {
+			t.Errorf("%s: %+v has vanished", name, p)
+		}
+	}
+	if p := (place{"net:[1]", 7, now.PIDs}); !p.vanished(now) {
+		t.Errorf("%+v has not vanished", p)
+	}
+	if p := now; now.Cookie != 0 {
+		p.Cookie++
+		if !p.vanished(now) {
+			t.Errorf("%+v has not vanished, although %+v has its number", p, now)
+		}
 	}
 }
 

@@ -89,14 +89,15 @@ func (r *resolved) leads() (leads, uplink bool) {
 // shift is one change of the links under the lock.
 type shift struct {
 	*records
-	bus             *bus
-	boot, namespace string
-	claims          claims
-	setting         int // the link that must be there
+	bus     *bus
+	boot    string
+	here    place
+	claims  claims
+	setting int // the link that must be there
 }
 
 func (r *resolved) begin(ctx context.Context) (*shift, error) {
-	x := &shift{boot: bootID(), namespace: namespace()}
+	x := &shift{boot: bootID(), here: here()}
 	var err error
 	if x.records, err = r.env.open(ctx, claimsName); err != nil {
 		return nil, err
@@ -117,23 +118,22 @@ func (x *shift) close() {
 }
 
 // load reads the record without what cannot be in force any more: all of an
-// earlier boot, and tunnels whose interface is gone, which the service has
+// earlier boot, and tunnels whose interface or namespace is gone, which the service has
 // forgotten with it.
 func (r *resolved) load() (claims, error) {
 	c, sameBoot, _, err := load[claims](filepath.Join(r.env.path(stateFolder), claimsName), bootID())
 	if !sameBoot || err != nil {
 		return claims{}, err
 	}
-	here := namespace()
-	c.Tunnels = slices.DeleteFunc(c.Tunnels, func(t tunnel) bool {
-		return t.Namespace == here && !r.env.linkExists(t.Name)
-	})
+	now := here()
+	c.Tunnels = slices.DeleteFunc(c.Tunnels, func(t tunnel) bool { return r.env.gone(t, now) })
 	return c, nil
 }
 
 func (r *resolved) find(iface string) (tunnel, bool) {
 	c, sameBoot, _, err := load[claims](filepath.Join(r.env.path(stateFolder), claimsName), bootID())
-	i := slices.IndexFunc(c.Tunnels, func(t tunnel) bool { return t.is(iface, namespace()) })
+	now := here()
+	i := slices.IndexFunc(c.Tunnels, func(t tunnel) bool { return t.is(iface, now) })
 	if err != nil || !sameBoot || i < 0 {
 		return tunnel{}, false
 	}
@@ -162,12 +162,12 @@ func (r *resolved) Set(ctx context.Context, s Settings) error {
 		r.env.warn("ln -sf ../run/systemd/resolve/stub-resolv.conf "+resolvConf,
 			"DNS: %s lists the servers of all links: programs that read it themselves may ask others than the tunnel's", resolvConf)
 	}
-	x.claims.push(tunnel{Name: s.Interface, Index: s.Index, Namespace: x.namespace, Servers: s.Servers, Domains: s.Domains})
+	x.claims.push(tunnel{Name: s.Interface, Index: s.Index, place: x.here, Servers: s.Servers, Domains: s.Domains})
 	x.setting = s.Index
 	if err = x.settle(); err == nil {
 		return nil
 	}
-	x.claims.leave(s.Interface, x.namespace)
+	x.claims.leave(s.Interface, x.here)
 	return errors.Join(err, x.settle())
 }
 
@@ -181,7 +181,7 @@ func (r *resolved) Unset(ctx context.Context, iface string) error {
 		return &Error{fmt.Errorf("DNS: systemd-resolved cannot be told: %w", err), "resolvectl revert LINK, for each link that resolvectl shows without its domains"}
 	}
 	defer x.close()
-	x.claims.leave(iface, x.namespace)
+	x.claims.leave(iface, x.here)
 	return x.settle()
 }
 

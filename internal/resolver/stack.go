@@ -9,18 +9,18 @@ import (
 
 // tunnel is one that has set the resolver.
 type tunnel struct {
-	Name      string       `json:"name"`
-	Index     int          `json:"index"`
-	Namespace string       `json:"namespace"` // of the network, that the name is one of
-	Servers   []netip.Addr `json:"servers"`
-	Domains   []string     `json:"domains"`
+	Name  string `json:"name"`
+	Index int    `json:"index"`
+	place
+	Servers []netip.Addr `json:"servers"`
+	Domains []string     `json:"domains"`
 	// Leaving says that it is being taken down. Used by claims alone.
 	Leaving bool `json:"leaving,omitempty"`
 }
 
 // is reports whether t is the tunnel of a name in a network namespace.
-func (t tunnel) is(name, namespace string) bool {
-	return t.Name == name && t.Namespace == namespace
+func (t tunnel) is(name string, in place) bool {
+	return t.Name == name && t.place.is(in)
 }
 
 // stack is all that must be remembered between up and down about a managed
@@ -40,15 +40,15 @@ type stack struct {
 
 // push puts a tunnel on top. One of the same name is replaced.
 func (s *stack) push(t tunnel) {
-	s.pop(t.Name, t.Namespace)
+	s.pop(t.Name, t.place)
 	s.Tunnels = append(s.Tunnels, t)
 	s.Pending = true
 }
 
 // pop removes a tunnel, wherever it is, and reports whether it was there.
-func (s *stack) pop(name, namespace string) bool {
+func (s *stack) pop(name string, in place) bool {
 	n := len(s.Tunnels)
-	s.Tunnels = slices.DeleteFunc(slices.Clone(s.Tunnels), func(t tunnel) bool { return t.is(name, namespace) })
+	s.Tunnels = slices.DeleteFunc(slices.Clone(s.Tunnels), func(t tunnel) bool { return t.is(name, in) })
 	if len(s.Tunnels) == 0 {
 		s.Pending = false
 	}

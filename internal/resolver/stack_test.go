@@ -198,7 +198,7 @@ func (d *disk) up(model []int, n int) ([]int, bool) {
 
 func (d *disk) down(model []int, i int) ([]int, bool) {
 	s := d.load()
-	s.pop(name(model[i]), "")
+	s.pop(name(model[i]), place{})
 	ok := d.save(s) && d.settle(s)
 	return d.stored(model, slices.Delete(slices.Clone(model), i, i+1), ok), ok
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,24 +18,6 @@ func tryLock(f *os.File) (taken bool, err error) {
 		return true, nil
 	}
 	return false, err
-}
-
-// bootID names this run of the kernel.
-func bootID() string {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(text))
-}
-
-// namespace names the network namespace of this process.
-func namespace() string {
-	name, err := os.Readlink("/proc/self/ns/net")
-	if err != nil {
-		return "unknown"
-	}
-	return name
 }
 
 // mountPoint reports whether something is mounted at name itself, and if so

@@ -14,8 +14,6 @@ func supported() error {
 }
 
 func tryLock(*os.File) (bool, error)           { return false, supported() }
-func bootID() string                           { return "unknown" }
-func namespace() string                        { return "unknown" }
 func mountPoint(string) (uint64, uint64, bool) { return 0, 0, false }
 func dress(string, string)                     {}
 func cannotReplace(error) bool                 { return false }
