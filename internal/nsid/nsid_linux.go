@@ -107,7 +107,7 @@ func leadsTo(path string, id ID) bool {
 	return err != nil || there == 0 || there == id.Cookie
 }
 
-// cookieOf goes into a network namespace to ask for its cookie.
+// cookieOf goes into a network namespace, and back, to ask for its cookie.
 func cookieOf(path string) (uint64, error) {
 	type answer struct {
 		cookie uint64
@@ -115,20 +115,37 @@ func cookieOf(path string) (uint64, error) {
 	}
 	answers := make(chan answer)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with us
+		runtime.LockOSThread()
 		var a answer
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			if err = unix.Setns(fd, unix.CLONE_NEWNET); err == nil {
-				a.cookie = cookie()
-			}
-			_ = unix.Close(fd)
+		var back bool
+		if a.cookie, back, a.err = visit(path); back {
+			runtime.UnlockOSThread() // or else the thread is used for nothing more
 		}
-		a.err = err
 		answers <- a
 	}()
 	a := <-answers
 	return a.cookie, a.err
+}
+
+// visit returns the cookie of a network namespace, and whether the thread is
+// where it was before.
+func visit(path string) (value uint64, back bool, err error) {
+	home, err := unix.Open(ofThread, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, true, err
+	}
+	defer unix.Close(home)
+	there, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, true, err
+	}
+	defer unix.Close(there)
+	if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
+		return 0, true, err
+	}
+	value = cookie()
+	err = unix.Setns(home, unix.CLONE_NEWNET)
+	return value, err == nil, err
 }
 
 // unescape undoes what mountinfo does to spaces and the like in a path.
