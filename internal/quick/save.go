@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/warrenvpn/warren/conf"
 )
@@ -18,15 +17,34 @@ type Live struct {
 	MTU       int
 }
 
-// SaveText returns what wg-quick writes back to the file of a tunnel (compat
-// 2.6): everything but comments, names of hosts and search domains.
+// SaveText is SaveBytes as a text, which cannot be cleared.
 func SaveText(c *Config, l Live) (string, error) {
+	b, err := SaveBytes(c, l)
+	defer clear(b)
+	return string(b), err
+}
+
+// SaveBytes returns what wg-quick writes back to the file of a tunnel (compat
+// 2.6): everything but comments, names of hosts and search domains. The private
+// key is in it, and in nothing else that is left behind: the caller clears it.
+func SaveBytes(c *Config, l Live) ([]byte, error) {
 	var device bytes.Buffer
-	if err := conf.WriteDevice(&device, &l.Device); err != nil {
-		return "", err
+	err := conf.WriteDevice(&device, &l.Device) // at once: a buffer that grows would leave copies
+	defer func() { clear(device.Bytes()) }()
+	if err != nil {
+		return nil, err
 	}
-	var b strings.Builder
-	line := func(key, value string) { fmt.Fprintf(&b, "%s = %s\n", key, value) }
+	b := saveInterface(c, l)
+	all := make([]byte, 0, b.Len()+device.Len()+1)
+	all = append(all, b.Bytes()...)
+	all = append(all, bytes.TrimPrefix(device.Bytes(), []byte("[Interface]\n"))...)
+	return append(bytes.TrimRight(all, "\n"), '\n'), nil
+}
+
+// saveInterface writes what is not the device's.
+func saveInterface(c *Config, l Live) *bytes.Buffer {
+	b := new(bytes.Buffer)
+	line := func(key, value string) { fmt.Fprintf(b, "%s = %s\n", key, value) }
 	b.WriteString("[Interface]\n")
 	for _, a := range l.Addresses {
 		line("Address", a.String())
@@ -51,7 +69,5 @@ func SaveText(c *Config, l Live) (string, error) {
 			line(hooks.key, h.Value)
 		}
 	}
-	b.WriteString(strings.TrimPrefix(device.String(), "[Interface]\n"))
-	clear(device.Bytes())
-	return strings.TrimRight(b.String(), "\n") + "\n", nil
+	return b
 }
