@@ -232,6 +232,7 @@ func (r *Run) recover(ctx context.Context, l *ledger, facts quick.Facts) error {
 		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s.Kind != quick.UnsetDNS && s.Kind != quick.RemoveFile })
 		text = "it was up before a restart, or in a network namespace that is gone: what is left of that is undone"
 	}
+	left := !l.stale || len(steps) > 0
 	unsure := quick.Step{Kind: quick.DeleteLink} // of no index: its maker may have been killed before it made it
 	switch {
 	case l.phase == journal.Complete:
@@ -243,8 +244,9 @@ func (r *Run) recover(ctx context.Context, l *ledger, facts quick.Facts) error {
 			return err
 		}
 		steps = slices.DeleteFunc(steps, func(s quick.Step) bool { return s == unsure })
+		left = len(steps) > 0
 	}
-	if !l.stale || len(steps) > 0 {
+	if left {
 		r.Announce(quick.Step{Kind: quick.Warn, Text: text})
 	}
 	r.sayDamage(l)
