@@ -45,9 +45,14 @@ func ParseQuick(text, name string) (*QuickFile, error) { return parseQuick(text,
 func parseQuick(text, name string, lenient bool) (*QuickFile, error) {
 	f := &QuickFile{Name: name}
 	inInterface := false
-	for n, line := range splitLines(text) {
-		// The shell reads no zero bytes, and trims.
+	lines := splitLines(text)
+	for n, line := range lines {
+		// The shell reads no zero bytes, and trims. A last line without an end
+		// counts only if something is left then.
 		line = strings.Trim(strings.ReplaceAll(line, "\x00", ""), " \t")
+		if line == "" && n == len(lines)-1 && !strings.HasSuffix(text, "\n") {
+			break
+		}
 		if n == 0 {
 			line = strings.TrimPrefix(line, "\ufeff")
 		}

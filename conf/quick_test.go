@@ -178,3 +178,21 @@ func TestAddressWithAMask(t *testing.T) {
 		}
 	}
 }
+
+// Bash's read fails at the end of a file, and what it has read is then nothing.
+func TestBlankLineWithoutEndIsNone(t *testing.T) {
+	for text, want := range map[string]string{
+		"[Peer]\n  ":    "[Peer]\n",
+		"[Peer]\n\x00 ": "[Peer]\n",
+		"[Peer]\n  \n":  "[Peer]\n\n",
+		"[Peer]\n  #":   "[Peer]\n#\n",
+	} {
+		f, err := ParseQuick(text, "wg0.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Strip(); got != want {
+			t.Errorf("%q is stripped to %q, want %q", text, got, want)
+		}
+	}
+}
