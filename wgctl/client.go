@@ -1,6 +1,7 @@
 package wgctl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -27,6 +28,17 @@ type Client struct {
 	Dial Dial
 	// Resolver turns host names into addresses. nil: the system's.
 	Resolver *Resolver
+
+	ctx context.Context // nil: none
+}
+
+// WithContext returns a copy of the client that waits for no program once ctx
+// has ended: an exchange with a control socket fails then with ETIMEDOUT. The
+// kernel is not waited for long, and is asked to the end.
+func (c *Client) WithContext(ctx context.Context) *Client {
+	bound := *c
+	bound.ctx = ctx
+	return &bound
 }
 
 // Dial opens a netlink socket of a protocol, as netlink.Dial does.
@@ -116,7 +128,11 @@ func (c *Client) backends() (user, kernel backend) {
 	if dir == "" {
 		dir = uapi.Dir
 	}
-	return &sockets{dir: dir, timeout: c.Timeout}, newKernel(c.Dial, c.Timeout)
+	ctx := c.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	return &sockets{ctx: ctx, dir: dir, timeout: c.Timeout}, newKernel(c.Dial, c.Timeout)
 }
 
 // Names returns the names of all interfaces: the kernel's in its order, then

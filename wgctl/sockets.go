@@ -1,6 +1,7 @@
 package wgctl
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 // sockets are the interfaces with a control socket in a directory.
 type sockets struct {
+	ctx     context.Context // of exchanges
 	dir     string
 	timeout time.Duration
 }
@@ -75,7 +77,7 @@ func connect(path string) (net.Conn, error) {
 	}
 }
 
-func (s *sockets) dial(name string) (net.Conn, error) {
+func (s *sockets) dial(name string) (*exchange, error) {
 	path, ok := uapi.Path(s.dir, name)
 	if !ok {
 		return nil, syscall.ENODEV
@@ -89,7 +91,47 @@ func (s *sockets) dial(name string) (net.Conn, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	return c, nil
+	// A deadline that has passed ends a wait that has begun, too.
+	stop := context.AfterFunc(s.ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	return &exchange{Conn: c, stop: stop}, nil
+}
+
+// exchange is a connection that ends with a context.
+type exchange struct {
+	net.Conn
+	stop func() bool
+	late error // that the time was up
+}
+
+func (e *exchange) Read(b []byte) (int, error) {
+	n, err := e.Conn.Read(b)
+	return n, e.note(err)
+}
+
+func (e *exchange) Write(b []byte) (int, error) {
+	n, err := e.Conn.Write(b)
+	return n, e.note(err)
+}
+
+func (e *exchange) note(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		e.late = err
+	}
+	return err
+}
+
+// why prefers, as the reason of a failure, that the time was up to what is
+// wrong with a reply that did not come.
+func (e *exchange) why(err error) error {
+	if err != nil && e.late != nil {
+		return e.late
+	}
+	return err
+}
+
+func (e *exchange) Close() error {
+	e.stop()
+	return e.Conn.Close()
 }
 
 func (s *sockets) device(name string) (conf.Device, error) {
@@ -101,7 +143,8 @@ func (s *sockets) device(name string) (conf.Device, error) {
 	if _, err := c.Write([]byte("get=1\n\n")); err != nil {
 		return conf.Device{}, err
 	}
-	return uapi.ReadDevice(c)
+	d, err := uapi.ReadDevice(c)
+	return d, c.why(err)
 }
 
 func (s *sockets) apply(name string, ch *conf.Change) error {
@@ -117,5 +160,5 @@ func (s *sockets) apply(name string, ch *conf.Change) error {
 	if writeErr != nil && errors.Is(err, syscall.EPROTO) {
 		return writeErr
 	}
-	return err
+	return c.why(err)
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/warrenvpn/warren/internal/hostnet"
 	"github.com/warrenvpn/warren/internal/quick"
 	"github.com/warrenvpn/warren/internal/resolver"
+	"github.com/warrenvpn/warren/uapi"
+	"github.com/warrenvpn/warren/wgctl"
 )
 
 // control is what this package asks of package wgctl.
@@ -127,6 +129,9 @@ func (h *host) afterwards(ctx context.Context, c *quick.Config) (quick.Facts, er
 		if d, err := h.wg.Device(c.Name); err == nil {
 			f.FwMark = d.FwMark
 			f.AllowedIPs = allowedIPs(d)
+		}
+		if err := context.Cause(ctx); err != nil {
+			return f, err // the user would not wait for its answer
 		}
 	}
 	if f.Rules, err = h.net.Rules(); err != nil {
@@ -359,5 +364,18 @@ func (h *host) remove(name string, s quick.Step) error {
 		}
 		time.Sleep(endStep)
 	}
-	return fmt.Errorf("the interface %s is gone, but its daemon still answers", name)
+	if _, err := (&wgctl.Client{Timeout: endTime}).Device(name); !errors.Is(err, syscall.ETIMEDOUT) {
+		return fmt.Errorf("the interface %s is gone, but its daemon still answers", name)
+	}
+	// It is stopped, or stuck. Without its link, and its socket, it ends if it
+	// ever goes on; and the name is free.
+	h.tell(quick.Step{
+		Kind: quick.Warn, Text: fmt.Sprintf("the interface %s is gone; its daemon does not answer and may still run", name),
+		Hint: "`pgrep -af " + name + "` may find it",
+	})
+	path, ok := uapi.Path(uapi.Dir, name)
+	if !ok {
+		return nil
+	}
+	return removeFile(path)
 }

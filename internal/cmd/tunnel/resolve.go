@@ -15,14 +15,18 @@ import (
 
 const retriesEnv = "WG_ENDPOINT_RESOLUTION_RETRIES"
 
+// answerTime is how long a daemon may take to answer: one that is alive needs
+// that much only for a change of a great many peers.
+const answerTime = 20 * time.Second
+
 // newClient returns the way to devices. Looking up endpoints ends when ctx
-// does.
+// does, and so does waiting for a daemon.
 func newClient(ctx context.Context) (*wgctl.Client, error) {
 	retries, err := wgctl.ParseRetries(os.Getenv(retriesEnv))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", retriesEnv, err)
 	}
-	return &wgctl.Client{Resolver: &wgctl.Resolver{
+	client := &wgctl.Client{Timeout: answerTime, Resolver: &wgctl.Resolver{
 		Retries: retries,
 		Lookup: func(name string) ([]netip.Addr, error) {
 			if ctx.Err() != nil {
@@ -39,7 +43,8 @@ func newClient(ctx context.Context) (*wgctl.Client, error) {
 			}
 		},
 		Notify: func(line string) { fmt.Fprintln(os.Stderr, line) },
-	}}, nil
+	}}
+	return client.WithContext(ctx), nil
 }
 
 // unresolved says where in the file an endpoint stands that has no address.
