@@ -564,7 +564,7 @@ func TestSignalsLeaveNothing(t *testing.T) {
 	before := state(t)
 	check(t, unix.Mkfifo("/run/here", 0o600))
 	hook := "echo > /run/here; sleep 60"
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		for _, when := range []string{"PreUp", "PostUp"} {
 			write(t, "wg0.conf", keys.Replace("[Interface]\nAddress = 10.0.0.1/24\nPrivateKey = $KEY\n"+when+" = "+hook+"\n[Peer]\nPublicKey = $P1\nAllowedIPs = 10.9.0.0/16\n"))
 			cmd := command("/proc/self/exe", "up", "./wg0.conf")

@@ -80,8 +80,7 @@ func (f Front) Save(ctx context.Context, arg string) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.WriteString(os.Stdout, text)
-		return err
+		return Print(os.Stdout, text)
 	}
 	announce(os.Stderr, c, s)
 	return h.save(ctx, c)

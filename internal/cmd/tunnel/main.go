@@ -112,7 +112,7 @@ func stripCommand() *cobra.Command {
 	return command("strip FILE|NAME", "print what a file says to wg", stripHelp, func(cmd *cobra.Command, arg string) error {
 		text, err := Front{}.Strip(arg)
 		if err == nil {
-			_, err = io.WriteString(cmd.OutOrStdout(), text)
+			err = Print(cmd.OutOrStdout(), text)
 		}
 		return err
 	})
@@ -190,21 +190,37 @@ func Said(err error) bool {
 	return errors.Is(err, errSaid) || errors.As(err, &interrupted)
 }
 
+// Print writes what a command is for. When nobody reads that, it ends as a
+// program does that SIGPIPE ends: with its status, and without a word.
+func Print(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	if errors.Is(err, syscall.EPIPE) {
+		return &StatusError{Status: 128 + int(syscall.SIGPIPE), Err: errSaid}
+	}
+	return err
+}
+
 // signalError says that the user, or the service manager, ended the command.
 type signalError struct{ signal syscall.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
-// UntilSignal returns a context that ends on SIGINT, SIGTERM or SIGHUP. Further
-// signals are caught too, until stop: undoing must not be cut short.
+// UntilSignal returns a context that ends on SIGINT, SIGTERM, SIGQUIT or SIGHUP.
+// Further signals are caught too, until stop: undoing must not be cut short. Nor
+// must anything end halfway because nobody reads what it says: SIGPIPE is caught
+// and forgotten. It is not ignored, which hooks would inherit.
 func UntilSignal() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for s := range signals {
 			if n, ok := s.(syscall.Signal); ok {
 				cancel(&signalError{n})
@@ -213,7 +229,9 @@ func UntilSignal() (ctx context.Context, stop func()) {
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
+		signal.Stop(unread)
 		close(signals)
+		<-ended
 		cancel(context.Canceled)
 	}
 }

@@ -62,7 +62,7 @@ func act(ctx context.Context, program, verb, arg string) error {
 	}
 	text, err := front.Strip(arg)
 	if err == nil {
-		_, err = io.WriteString(os.Stdout, text)
+		err = tunnel.Print(os.Stdout, text)
 	}
 	return err
 }
