@@ -256,7 +256,7 @@ func (h *host) create(ctx context.Context, c *quick.Config, s quick.Step) (quick
 		called = "the kernel"
 		err = h.net.Perform(c.Name, s)
 	} else if err = h.net.Obstacle(); err == nil {
-		err = makeLink(ctx, c)
+		err = h.makeDevice(ctx, c)
 	}
 	if err != nil {
 		return s, err
@@ -271,6 +271,27 @@ func (h *host) create(ctx context.Context, c *quick.Config, s quick.Step) (quick
 		return s, errors.Join(err, h.remove(c.Name, quick.Step{Kind: quick.DeleteLink, Index: s.Index}))
 	}
 	return s, nil
+}
+
+// makeDevice has a program make the interface. One that fails may have made it
+// before: then it goes, since a step that failed is not undone.
+func (h *host) makeDevice(ctx context.Context, c *quick.Config) error {
+	before, _, err := h.net.Index(c.Name)
+	if err != nil {
+		return err
+	}
+	failed := makeLink(ctx, c)
+	if failed == nil || before != 0 {
+		return failed
+	}
+	index, _, err := h.net.Index(c.Name)
+	if err == nil && index != 0 {
+		err = h.remove(c.Name, quick.Step{Kind: quick.DeleteLink, Index: index})
+	}
+	if err != nil {
+		err = fmt.Errorf("roll back: %w", err)
+	}
+	return errors.Join(failed, err)
 }
 
 // configure merges what the file says into the device. Names of endpoints are

@@ -89,7 +89,8 @@ func hintForMaker() string {
 	return programEnv + " names the program; without it, this one is used"
 }
 
-// endWithin waits for a program and kills it when that takes too long.
+// endWithin waits for a program and kills it, with what it has started and not
+// put into a session of its own, when that takes too long.
 func endWithin(d time.Duration, cmd *exec.Cmd, ended <-chan error) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -97,7 +98,7 @@ func endWithin(d time.Duration, cmd *exec.Cmd, ended <-chan error) error {
 	case err := <-ended:
 		return err
 	case <-timer.C:
-		_ = cmd.Process.Kill()
+		killGroup(cmd)
 		return <-ended
 	}
 }
