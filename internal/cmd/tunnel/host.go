@@ -226,7 +226,7 @@ func (h *host) Perform(ctx context.Context, c *quick.Config, s quick.Step) (quic
 	case quick.Save:
 		return s, h.save(ctx, c)
 	case quick.RemoveFile:
-		return s, removeFile(s.Name)
+		return s, removeTemporary(s.Name)
 	case quick.DeleteLink:
 		return s, h.remove(c.Name, s)
 	case quick.SetSysctl, quick.HoldSysctl:

@@ -21,11 +21,27 @@ func (h *host) save(ctx context.Context, c *quick.Config) error {
 	if err != nil {
 		return err
 	}
+	temporary := c.File + ".tmp"
+	if unlock, err := lockSaves(); err == nil {
+		defer unlock()
+	} else {
+		// Where nothing can be locked, everybody has a file of their own.
+		temporary = fmt.Sprintf("%s.%d.tmp", c.File, os.Getpid())
+	}
 	text, err := h.saveText(c, live)
 	if err != nil {
 		return err
 	}
-	return replace(c.File, text)
+	return replace(c.File, temporary, text)
+}
+
+// removeTemporary removes what a save that died has left, but nothing that
+// another is just writing.
+func removeTemporary(name string) error {
+	if unlock, err := lockSaves(); err == nil {
+		defer unlock()
+	}
+	return removeFile(name)
 }
 
 func (h *host) saveText(c *quick.Config, live quick.Live) (string, error) {
@@ -70,12 +86,13 @@ func (h *host) live(ctx context.Context, c *quick.Config) (l quick.Live, err err
 }
 
 // replace gives a file another content, so that whoever reads it finds the old
-// or the new one, also after a crash of the machine.
-func replace(path, text string) (err error) {
-	temporary := path + ".tmp"
+// or the new one, also after a crash of the machine. The temporary file beside
+// it is the caller's alone: one that is there was left by a process that died.
+func replace(path, temporary, text string) (err error) {
 	if err := removeFile(temporary); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
+	// O_EXCL follows no link.
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
