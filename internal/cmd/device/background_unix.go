@@ -42,6 +42,7 @@ func spawn(s *settings, queues []*os.File, socket *os.File) error {
 	if s.keepOutput {
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	}
+	keepToOurselves()
 	err = cmd.Start()
 	_ = say.Close()
 	if err != nil {
