@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -123,6 +125,44 @@ func TestAntiLeakWithIPTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := append(rulesOf(t, "iptables"), rulesOf(t, "ip6tables")...); len(left) != 0 {
+		t.Errorf("left is %q", left)
+	}
+}
+
+// The programs are found with the PATH of cron, and wait for others that have
+// the lock of the rules.
+func TestIPTablesOfCronAndUnderLock(t *testing.T) {
+	namespace(t)
+	useIPTables(t, "legacy")
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), ":")
+	refuseSocket(t, unix.NETLINK_NETFILTER, unix.EPROTONOSUPPORT)
+	if err := unix.Mount(dir, "/usr/local/sbin", "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", "/usr/bin:/bin")
+
+	lock, err := os.OpenFile("/run/xtables.lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	// Only this thread is in the namespace, so another one gives the lock back.
+	var free atomic.Bool
+	time.AfterFunc(500*time.Millisecond, func() {
+		free.Store(true)
+		_ = unix.Flock(int(lock.Fd()), unix.LOCK_UN)
+	})
+	err = hostnet.AddAntiLeak(hostnet.AntiLeak{Interface: "wg0", Family: 4, Addresses: addrs("10.0.0.1"), Mark: 51820})
+	if err != nil || !free.Load() {
+		t.Fatalf("while another has the lock: %v, waited: %v; want it to wait", err, free.Load())
+	}
+	if err := hostnet.RemoveAntiLeak("wg0"); err != nil {
+		t.Fatal(err)
+	}
+	if left := rulesOf(t, "/usr/local/sbin/iptables"); len(left) != 0 {
 		t.Errorf("left is %q", left)
 	}
 }
