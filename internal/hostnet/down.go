@@ -35,6 +35,8 @@ func (r *Run) down(ctx context.Context, l *ledger) (over bool, err error) {
 		return false, facts.Obstacle
 	}
 	switch {
+	case l.halved() && facts.LinkExists && facts.WireGuard:
+		facts.Doubtful = true
 	case l.found && l.phase == journal.Up:
 		return false, r.recover(ctx, l, facts)
 	case l.found && l.phase == journal.Down:
@@ -92,16 +94,14 @@ func (r *Run) takeDown(ctx context.Context, l *ledger, steps []quick.Step) (over
 	begun := false
 	var failed []error
 	for _, s := range steps {
+		if err := context.Cause(ctx); err != nil && !begun {
+			return false, err
+		}
 		undo := s.Undoes()
 		if undo && !begun {
 			// From here there is no way back, but one forward.
 			begun = true
-			if err := l.enter(journal.Down); err != nil {
-				return false, err
-			}
-		}
-		if err := context.Cause(ctx); err != nil && !begun {
-			return false, err
+			r.unwritten(l.enter(journal.Down))
 		}
 		if undo {
 			if err := r.undoOne(context.WithoutCancel(ctx), l, s); err != nil {

@@ -121,7 +121,7 @@ func (r *Run) up(ctx context.Context, l *ledger, problem error) (begun bool, err
 		}
 	}
 	switch {
-	case !l.found || l.phase == journal.Complete && facts.LinkExists:
+	case !l.found || (l.phase == journal.Complete || l.halved()) && facts.LinkExists:
 	case renamed && !r.Config.Compat:
 		return false, r.renamedProblem()
 	case l.phase == journal.Complete && (renamed || facts.SocketExists):
@@ -172,6 +172,9 @@ func (r *Run) stage(ctx context.Context, l *ledger, stage quick.Stage) error {
 		}
 	}
 	facts, err := r.facts(ctx, stage)
+	if err != nil && stage == quick.Settle && ctx.Err() == nil {
+		return nil // a hook took the interface away, which is its business
+	}
 	if err != nil {
 		return err
 	}
@@ -376,13 +379,13 @@ func (r *Run) undo(ctx context.Context, l *ledger, steps []quick.Step) error {
 func (r *Run) undoOne(ctx context.Context, l *ledger, s quick.Step) error {
 	if s.Kind == quick.RestoreSysctl {
 		// Whoever is just planning on the setting has to be waited for, or would
-		// be missed by held. Not for ever: it sets it again if it needs it.
+		// be missed by needed. Not for ever: it sets it again if it needs it.
 		patient, cancel := context.WithTimeout(ctx, patience)
 		lock, _ := r.share(patient)
 		cancel()
 		defer lock.Release()
 	}
-	if s.Kind != quick.RestoreSysctl || !r.held(s.Name) {
+	if !r.needed(s) {
 		r.probe(Planned, s)
 		r.announce(s)
 		if _, err := r.Host.Perform(ctx, r.Config, s); err != nil {
@@ -390,14 +393,30 @@ func (r *Run) undoOne(ctx context.Context, l *ledger, s quick.Step) error {
 		}
 		r.probe(Performed, s)
 	}
-	return l.undone(s)
+	r.unwritten(l.undone(s))
+	return nil
 }
 
-// held reports whether another tunnel needs a setting as it is.
-func (r *Run) held(name string) bool {
+// needed reports whether another tunnel needs what a step would take away: a
+// setting as it is, or a rule that is in its journal too.
+func (r *Run) needed(undo quick.Step) bool {
 	return slices.ContainsFunc(r.others(), func(s quick.Step) bool {
-		return (s.Kind == quick.SetSysctl || s.Kind == quick.HoldSysctl) && s.Name == name
+		switch undo.Kind {
+		case quick.RestoreSysctl:
+			return (s.Kind == quick.SetSysctl || s.Kind == quick.HoldSysctl) && s.Name == undo.Name
+		case quick.DeleteRule:
+			return s.Kind == quick.AddRule && s.Rule == undo.Rule
+		}
+		return false
 	})
+}
+
+// unwritten tells that the journal could not be continued while something was
+// taken back, which goes on: all of it can be done twice.
+func (r *Run) unwritten(err error) {
+	if err != nil {
+		r.Announce(quick.Step{Kind: quick.Warn, Text: err.Error()})
+	}
 }
 
 // pending returns what is still to be undone.

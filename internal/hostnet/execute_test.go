@@ -73,9 +73,12 @@ func TestEveryFailureOfUpIsUndone(t *testing.T) {
 	}
 }
 
-// Facts that cannot be gathered are failures like any other.
+// Facts that cannot be gathered are failures like any other, but when all is done.
 func TestUnknownFactsAreUndone(t *testing.T) {
 	for _, stage := range quick.Stages() {
+		if stage == quick.Settle {
+			continue
+		}
 		h := newHost()
 		h.noFacts = stage
 		err := run(h, config()).Up(context.Background())

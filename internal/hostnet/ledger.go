@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/warrenvpn/warren/internal/journal"
 	"github.com/warrenvpn/warren/internal/quick"
@@ -136,6 +137,18 @@ func (l *ledger) replace(about any) error {
 		l.entries[i].n, l.next = n, n+1
 	}
 	return nil
+}
+
+// halved reports whether the journal that was found has lost a part: what it does
+// not say may have been done nevertheless.
+func (l *ledger) halved() bool {
+	if !l.found || l.stale || l.phase != journal.Up {
+		return false
+	}
+	made := slices.ContainsFunc(l.entries, func(e entry) bool {
+		return e.step.Kind == quick.CreateLink || e.step.Kind == quick.CreateDevice
+	})
+	return l.damage != nil || !made
 }
 
 // index is that of the interface as it was made; 0: it is not known.

@@ -32,19 +32,30 @@ func SaveStep(c *Config) Step {
 
 // removal plans taking away what makes up the tunnel, in wg-quick's order.
 func removal(c *Config, f Facts) []Step {
-	if f.Journal {
+	if f.Journal && !f.Doubtful {
 		return Finish(f.Recorded)
 	}
 	var steps []Step
 	for _, r := range oldRules(c, f) {
 		steps = append(steps, Step{Kind: DeleteRule, Rule: r})
 	}
-	steps = append(steps, Step{Kind: DeleteLink})
+	recorded := Finish(f.Recorded)
+	if i := slices.IndexFunc(recorded, func(s Step) bool { return s.Kind == DeleteLink }); i >= 0 {
+		steps = append(steps, recorded[i])
+	} else {
+		steps = append(steps, Step{Kind: DeleteLink})
+	}
 	if len(c.Servers) > 0 || len(c.Search) > 0 && !c.Compat {
 		steps = append(steps, Step{Kind: UnsetDNS, Text: f.DNS.Unset, Lenient: true, Key: "DNS", Line: c.DNS[0].Line})
 	}
 	if f.Firewall {
 		steps = append(steps, Step{Kind: RemoveFirewall, Lenient: true})
+	}
+	for _, s := range recorded {
+		if s.Kind != DeleteLink && !slices.Contains(steps, s) {
+			s.Lenient = true
+			steps = append(steps, s)
+		}
 	}
 	return steps
 }

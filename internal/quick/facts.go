@@ -55,6 +55,8 @@ type Facts struct {
 
 	// For Remove: what a journal knows to have been done, in its order, and
 	// whether there is a journal. Foreign are rules that other tunnels own.
+	// Doubtful: the journal does not have all; the host has to be looked at too.
+	Doubtful bool
 	Journal  bool
 	Recorded []Step
 	Foreign  []Rule

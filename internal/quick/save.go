@@ -17,17 +17,10 @@ type Live struct {
 	MTU       int
 }
 
-// SaveText is SaveBytes as a text, which cannot be cleared.
-func SaveText(c *Config, l Live) (string, error) {
-	b, err := SaveBytes(c, l)
-	defer clear(b)
-	return string(b), err
-}
-
-// SaveBytes returns what wg-quick writes back to the file of a tunnel (compat
+// SaveText returns what wg-quick writes back to the file of a tunnel (compat
 // 2.6): everything but comments, names of hosts and search domains. The private
 // key is in it, and in nothing else that is left behind: the caller clears it.
-func SaveBytes(c *Config, l Live) ([]byte, error) {
+func SaveText(c *Config, l Live) ([]byte, error) {
 	var device bytes.Buffer
 	err := conf.WriteDevice(&device, &l.Device) // at once: a buffer that grows would leave copies
 	defer func() { clear(device.Bytes()) }()

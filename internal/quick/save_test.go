@@ -64,11 +64,11 @@ func TestSaveText(t *testing.T) {
 		"PreUp = a\nPostUp = b %i\nPreDown = c\nPostDown = d # kept\nListenPort = 51820\nFwMark = 0xca6c\nPrivateKey = " + privateText + "\n\n" +
 		"[Peer]\nPublicKey = " + peer1Text + "\nAllowedIPs = 10.0.0.2/32\nEndpoint = 192.0.2.7:5\nPersistentKeepalive = 25\n\n" +
 		"[Peer]\nPublicKey = " + peer2Text + "\nAllowedIPs = 10.0.0.3/32, fd00::3/128\nEndpoint = [2001:db8::7]:6\n"
-	if got != want {
+	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	got, err = quick.SaveText(parseFile(t, "[Interface]\n"), quick.Live{})
-	if err != nil || got != "[Interface]\n" {
+	if err != nil || string(got) != "[Interface]\n" {
 		t.Errorf("of nothing: %q, %v", got, err)
 	}
 }

@@ -80,7 +80,7 @@ func (f Front) Save(ctx context.Context, arg string) error {
 		if err != nil {
 			return err
 		}
-		return Print(os.Stdout, text)
+		return Print(os.Stdout, string(text))
 	}
 	announce(os.Stderr, c, s)
 	return h.save(ctx, c)

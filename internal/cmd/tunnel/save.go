@@ -29,6 +29,7 @@ func (h *host) save(ctx context.Context, c *quick.Config) error {
 		temporary = fmt.Sprintf("%s.%d.tmp", c.File, os.Getpid())
 	}
 	text, err := h.saveText(c, live)
+	defer clear(text) // the key is in it
 	if err != nil {
 		return err
 	}
@@ -44,23 +45,23 @@ func removeTemporary(name string) error {
 	return removeFile(name)
 }
 
-func (h *host) saveText(c *quick.Config, live quick.Live) (string, error) {
+func (h *host) saveText(c *quick.Config, live quick.Live) ([]byte, error) {
 	if c.Compat {
 		return quick.SaveText(c, live)
 	}
 	old, err := os.ReadFile(c.File)
 	if err != nil {
-		return "", unreadableFile(c.Path, err)
+		return nil, unreadableFile(c.Path, err)
 	}
 	text, err := quick.Merge(string(old), live)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	// It is read back before it replaces anything.
 	if _, err := quick.Parse(text, c.Path, c.Name, conf.Options{Service: service}); err != nil {
-		return "", fmt.Errorf("the state cannot be worked into the file, which is left as it is: %w", err)
+		return nil, fmt.Errorf("the state cannot be worked into the file, which is left as it is: %w", err)
 	}
-	return text, nil
+	return []byte(text), nil
 }
 
 // live reads the state of the interface.
@@ -88,7 +89,7 @@ func (h *host) live(ctx context.Context, c *quick.Config) (l quick.Live, err err
 // replace gives a file another content, so that whoever reads it finds the old
 // or the new one, also after a crash of the machine. The temporary file beside
 // it is the caller's alone: one that is there was left by a process that died.
-func replace(path, temporary, text string) (err error) {
+func replace(path, temporary string, text []byte) (err error) {
 	if err := removeFile(temporary); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
@@ -102,7 +103,7 @@ func replace(path, temporary, text string) (err error) {
 			err = errors.Join(fmt.Errorf("save: %w", err), removeFile(temporary))
 		}
 	}()
-	_, err = f.WriteString(text)
+	_, err = f.Write(text)
 	if err == nil {
 		err = f.Sync()
 	}
