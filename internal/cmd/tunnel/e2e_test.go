@@ -342,6 +342,13 @@ var linkLocal = regexp.MustCompile(`(?m)^.*inet6 fe80::.* scope link (stable-pri
 
 func comparable(t *testing.T, iface string) string {
 	t.Helper()
+	// The kernel confirms IPv6 addresses, and makes their local routes, a moment
+	// after the link is up. wg-quick does not wait for that.
+	for start := time.Now(); time.Since(start) < 2*time.Second; time.Sleep(5 * time.Millisecond) {
+		if out, err := exec.Command("ip", "-6", "address", "show", "dev", iface, "tentative").Output(); err != nil || len(out) == 0 {
+			break
+		}
+	}
 	s := state(t)
 	out, err := exec.Command("wg", "showconf", iface).CombinedOutput()
 	if err != nil {
