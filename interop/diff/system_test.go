@@ -47,8 +47,9 @@ find /etc/wireguard /run/wireguard /tmp /run/t ! -path '/run/t/bin*' ! -path '/r
 for i in /etc/wireguard/* /run/t/*.log /tmp/*; do
 	[ ! -f "$i" ] || { echo "$i:"; sed 's/^/  /' "$i"; }
 done
-# What ours keeps beside is its own affair, until the last interface is down.
-ls /run/wireguard/*.sock >/dev/null 2>&1 || find /run/warren -type f 2>/dev/null
+# What ours keeps beside is its own affair, until the last interface is down. Files
+# that are locked stay, as removing one would part those who wait for it.
+ls /run/wireguard/*.sock >/dev/null 2>&1 || find /run/warren -type f ! -name '*.lock' 2>/dev/null
 section processes
 daemons
 section wg
