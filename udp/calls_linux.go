@@ -43,8 +43,8 @@ type message struct {
 
 // None of the calls that move datagrams blocks, so the runtime is not told of
 // them (RawSyscall). Told, it would take the processor away from a lane that
-// sends for more than 20 us, and start a thread to have it used: a third of the
-// speed of one stream (docs/performance.md).
+// sends for more than 20 us, and start a thread to have it used, which costs a
+// fifth of the speed of one stream (docs/performance.md).
 
 // receiveMessages receives up to len(msgs) datagrams without blocking.
 //
