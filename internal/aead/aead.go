@@ -1,16 +1,19 @@
 // Package aead is the transport cipher of [W] 5.4.6: ChaCha20-Poly1305
 // (RFC 8439) with a 64-bit counter as nonce and no associated data.
 //
-// It offers only what transport messages need, so that faster kernels can be
-// put behind the same four calls. It is not a general AEAD: the handshake uses
-// x/crypto directly. A Key holds a secret; its owner calls Clear.
+// Its unit is the run: messages of one key, sealed or opened in place by one
+// call, so that kernels for wide vector units can fill their lanes across
+// messages. It is not a general AEAD: the handshake uses x/crypto directly. A
+// Key holds a secret; its owner calls Clear.
+//
+// Kernels are registered in package impl under the job "aead". All give the
+// same bytes; they run in constant time with respect to keys and contents, not
+// to lengths.
 package aead
 
 import (
 	"crypto/cipher"
-	"encoding/binary"
 	"log/slog"
-	"unsafe"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -21,57 +24,88 @@ const Overhead = chacha20poly1305.Overhead
 // Key seals or opens the transport messages of one direction of a session. It
 // is safe for concurrent use until Clear.
 type Key struct {
-	c cipher.AEAD
+	k       [chacha20poly1305.KeySize]byte
+	general cipher.AEAD // with a copy of k; for the kernel that is x/crypto
 }
 
 // New returns the key for k, which the caller may clear afterwards.
-func New(k *[32]byte) *Key {
-	c, err := chacha20poly1305.New(k[:])
-	if err != nil {
-		panic("aead: 32 bytes refused as a key")
+func New(k *[chacha20poly1305.KeySize]byte) *Key { return &Key{k: *k, general: newGeneral(k)} }
+
+// Run is a list of messages for one call. Its owner keeps it and fills it anew,
+// so that its memory is allocated once; it is not safe for concurrent use.
+type Run struct {
+	// Messages are worked on in place and do not overlap. Each is as long as
+	// the message on the wire without its header: what is in front of the last
+	// Overhead bytes is text, those are the tag.
+	Messages [][]byte
+	// Counters are the nonces, one for each message.
+	Counters []uint64
+	// OK tells, after OpenRun, which messages were authentic. Its length is
+	// set by OpenRun.
+	OK []bool
+
+	scratch scratch // what kernels keep between calls
+}
+
+// Reset empties r but keeps its memory.
+//
+// hot path
+func (r *Run) Reset() {
+	clear(r.Messages)
+	r.Messages, r.Counters, r.OK = r.Messages[:0], r.Counters[:0], r.OK[:0]
+}
+
+// Add appends a message.
+//
+// hot path
+func (r *Run) Add(message []byte, counter uint64) {
+	r.Messages = append(r.Messages, message)
+	r.Counters = append(r.Counters, counter)
+}
+
+// SealRun encrypts the text of every message and writes its tag. It panics if
+// a message is shorter than Overhead.
+//
+// hot path
+func (k *Key) SealRun(r *Run) {
+	r.check()
+	kernels.Get().seal(k, r)
+}
+
+// OpenRun verifies every message and decrypts its text, and sets OK. The text
+// of a message whose tag is wrong is zeroed. A message shorter than Overhead is
+// not authentic.
+//
+// hot path
+func (k *Key) OpenRun(r *Run) {
+	if cap(r.OK) < len(r.Messages) {
+		r.OK = make([]bool, len(r.Messages), max(len(r.Messages), cap(r.Messages)))
 	}
-	return &Key{c: c}
+	r.OK = r.OK[:len(r.Messages)]
+	kernels.Get().open(k, r)
 }
 
-// Seal appends ciphertext and tag of plaintext to dst and returns the result.
-// plaintext may be dst[len(dst):] so that sealing happens in place.
-//
-// hot path
-func (k *Key) Seal(dst, plaintext []byte, counter uint64) []byte {
-	var nonce [chacha20poly1305.NonceSize]byte
-	binary.LittleEndian.PutUint64(nonce[4:], counter)
-	return k.c.Seal(dst, borrow(&nonce), plaintext, nil)
+// Seal encrypts and authenticates one message, in the sense of SealRun. For
+// many there is SealRun.
+func (k *Key) Seal(message []byte, counter uint64) {
+	k.SealRun(&Run{Messages: [][]byte{message}, Counters: []uint64{counter}})
 }
 
-// Open appends the plaintext of ciphertext to dst and returns the result. It
-// may work in place. If the tag is wrong it returns false, and what it wrote
-// is zeroed.
-//
-// hot path
-func (k *Key) Open(dst, ciphertext []byte, counter uint64) ([]byte, bool) {
-	var nonce [chacha20poly1305.NonceSize]byte
-	binary.LittleEndian.PutUint64(nonce[4:], counter)
-	p, err := k.c.Open(dst, borrow(&nonce), ciphertext, nil)
-	return p, err == nil
+// Open verifies and decrypts one message, in the sense of OpenRun, and returns
+// its text.
+func (k *Key) Open(message []byte, counter uint64) (text []byte, ok bool) {
+	r := Run{Messages: [][]byte{message}, Counters: []uint64{counter}}
+	k.OpenRun(&r)
+	if !r.OK[0] {
+		return nil, false
+	}
+	return message[:len(message)-Overhead], true
 }
 
-// Clear overwrites the key. No Seal or Open may run at the same time or later.
+// Clear overwrites the key. No call may run at the same time or later.
 func (k *Key) Clear() {
-	// x/crypto gives no way to erase its copy. Invariant: the dynamic type of
-	// k.c is a pointer to a struct that begins with the 32 key bytes; a test
-	// holds that to be true.
-	type words struct{ typ, data unsafe.Pointer }
-	clear((*[chacha20poly1305.KeySize]byte)((*words)(unsafe.Pointer(&k.c)).data)[:])
-}
-
-// borrow makes a slice of nonce that escape analysis cannot follow, so that the
-// call through cipher.AEAD allocates nothing. Invariant: x/crypto keeps no
-// reference to its nonce.
-//
-//go:nocheckptr
-func borrow(nonce *[chacha20poly1305.NonceSize]byte) []byte {
-	p := uintptr(unsafe.Pointer(nonce))
-	return (*[chacha20poly1305.NonceSize]byte)(unsafe.Add(nil, p))[:]
+	clear(k.k[:])
+	clearGeneral(k.general)
 }
 
 // String hides the key.
@@ -79,3 +113,11 @@ func (*Key) String() string { return "(redacted)" }
 
 // LogValue hides the key.
 func (*Key) LogValue() slog.Value { return slog.StringValue("(redacted)") }
+
+func (r *Run) check() {
+	for _, m := range r.Messages {
+		if len(m) < Overhead {
+			panic("aead: a message has no room for its tag")
+		}
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !purego
+
+package aead
+
+import "github.com/warrenvpn/warren/internal/impl"
+
+func platformKernels() []impl.Implementation[kernel] { return nil }

@@ -1,0 +1,7 @@
+//go:build (!amd64 && !arm64) || purego
+
+package aead
+
+import "github.com/warrenvpn/warren/internal/impl"
+
+func platformKernels() []impl.Implementation[kernel] { return nil }
