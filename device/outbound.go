@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/warrenvpn/warren/internal/aead"
 	"github.com/warrenvpn/warren/internal/ippkt"
 	"github.com/warrenvpn/warren/internal/mono"
 	"github.com/warrenvpn/warren/internal/offload"
@@ -29,15 +30,18 @@ const (
 )
 
 // outbound carries packets of one TUN queue to the peers: read, route, cut,
-// seal, send, all on one goroutine.
+// seal, send, all on one goroutine. Messages are sealed when the session
+// changes or they are about to be sent: many at a time are cheaper.
 type outbound struct {
 	d     *Device
 	l     *lane
 	queue packet.Queue
 	batch []packet.Super
 	cut   offload.Cutter
-	arena []byte // sealed messages, end to end
+	arena []byte // messages, end to end
 	used  int
+	due   aead.Run        // messages in it that are not sealed yet
+	by    *tunnel.Session // with which they are to be
 	runs  []packet.Run
 	peers []*peer  // whose runs they are, by run
 	last  struct { // the latest routing answer, valid within a batch
@@ -147,7 +151,7 @@ func (o *outbound) send(now mono.Time, port *openPort, p *peer, how packet.Run) 
 			first, ok, due = session.Reserve(now, n)
 		}
 		if ok {
-			o.sealRun(p, session, first, how)
+			o.add(p, session, first, how)
 		} else {
 			o.stage(now, p, how)
 		}
@@ -164,16 +168,18 @@ func (o *outbound) send(now mono.Time, port *openPort, p *peer, how packet.Run) 
 	}
 }
 
-// sealRun seals the messages of r, which lie at the end of the arena, and adds
-// them to the runs: to the last of them where size and destination allow.
+// add gives the messages of r, which lie at the end of the arena, their headers
+// and adds them to the runs: to the last of them where size and destination
+// allow.
 //
 // hot path
-func (o *outbound) sealRun(p *peer, session *tunnel.Session, first uint64, r packet.Run) {
+func (o *outbound) add(p *peer, session *tunnel.Session, first uint64, r packet.Run) {
 	size, total := r.Segment, len(r.Buf)
-	for off := 0; off < total; off += size {
-		session.Seal(r.Buf[off:min(off+size, total)], first)
-		first++
+	if o.by != session {
+		o.seal()
+		o.by = session
 	}
+	session.Frame(&o.due, r.Buf, size, first)
 	start := o.used
 	o.used += total
 	if k := len(o.runs) - 1; k >= 0 && o.peers[k] == p {
@@ -185,6 +191,17 @@ func (o *outbound) sealRun(p *peer, session *tunnel.Session, first uint64, r pac
 	}
 	o.runs = append(o.runs, r)
 	o.peers = append(o.peers, p)
+}
+
+// seal seals what is due.
+//
+// hot path
+func (o *outbound) seal() {
+	if o.by != nil {
+		o.by.SealRun(&o.due)
+		o.due.Reset()
+		o.by = nil
+	}
 }
 
 // stage keeps packets of a peer without a session, laid out as messages but not
@@ -218,7 +235,7 @@ func (o *outbound) sealLate(now mono.Time, p *peer, r packet.Run) {
 		return
 	}
 	r.Buf = o.arena[o.used : o.used+copy(o.arena[o.used:], r.Buf)]
-	o.sealRun(p, session, first, r)
+	o.add(p, session, first, r)
 	if p.activity.DataSent(now) {
 		o.d.signals.post(p, activityWake)
 	}
@@ -231,6 +248,7 @@ func (o *outbound) flush(port *openPort) {
 	if len(o.runs) == 0 {
 		return
 	}
+	o.seal()
 	err := port.Send(o.runs)
 	if err != nil {
 		o.l.drops.add(DropSend, 1)

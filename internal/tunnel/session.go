@@ -97,21 +97,44 @@ func (s *Session) reserveLast(n uint64) (first uint64, ok, rekeyDue bool) {
 // Seal makes buf a transport message in place: wire.TransportHeaderSize bytes
 // for the header, the padded packet, and wire.TagSize bytes for the tag. counter
 // came from Reserve and is used once.
-//
-// hot path
 func (s *Session) Seal(buf []byte, counter uint64) {
 	wire.PutTransportHeader(buf, s.RemoteIndex, counter)
-	s.send.Seal(buf[:wire.TransportHeaderSize], buf[wire.TransportHeaderSize:len(buf)-wire.TagSize], counter)
+	s.send.Seal(buf[wire.TransportHeaderSize:], counter)
 }
+
+// Frame writes the headers of the messages that lie end to end in buf and adds
+// them to r, to be sealed by SealRun. Each has size bytes but for the last,
+// which may be shorter, and is laid out as Seal has it; the first gets the
+// counter first, the others the following ones.
+//
+// hot path
+func (s *Session) Frame(r *aead.Run, buf []byte, size int, first uint64) {
+	for len(buf) > 0 {
+		m := buf[:min(size, len(buf))]
+		buf = buf[len(m):]
+		wire.PutTransportHeader(m, s.RemoteIndex, first)
+		r.Add(m[wire.TransportHeaderSize:], first)
+		first++
+	}
+}
+
+// SealRun seals what Frame added to r, in place.
+//
+// hot path
+func (s *Session) SealRun(r *aead.Run) { s.send.SealRun(r) }
 
 // Open decrypts a transport message in place and returns the padded packet,
 // which is empty for a keepalive. It does not look for replays: see Admit.
+func (s *Session) Open(msg []byte, counter uint64) (plaintext []byte, ok bool) {
+	return s.receive.Open(msg[wire.TransportHeaderSize:], counter)
+}
+
+// OpenRun decrypts in place what was added to r: of each transport message all
+// but its header. r.OK tells which were authentic. It does not look for replays:
+// see Admit.
 //
 // hot path
-func (s *Session) Open(msg []byte, counter uint64) (plaintext []byte, ok bool) {
-	body := msg[wire.TransportHeaderSize:]
-	return s.receive.Open(body[:0], body, counter)
-}
+func (s *Session) OpenRun(r *aead.Run) { s.receive.OpenRun(r) }
 
 // Receivable reports whether the session is young enough to open messages with.
 // [W] 6.2

@@ -795,7 +795,7 @@ func (l *link) perform(fx []Effect, meanings []*modelMessage) {
 // again (B24, P16).
 func (l *link) checkFreshKey(s *Session) {
 	var tag [16]byte
-	copy(tag[:], s.send.Seal(nil, nil, ^uint64(0)))
+	s.send.Seal(tag[:], ^uint64(0))
 	if l.h.keys[tag] {
 		l.h.w.failf("a session was made twice from the same keys")
 	}
