@@ -6,7 +6,6 @@ import (
 
 	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/internal/noise"
-	"github.com/warrenvpn/warren/internal/offload"
 	"github.com/warrenvpn/warren/internal/tunnel"
 	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
@@ -52,12 +51,9 @@ func lanes(tb testing.TB) (*outbound, *inbound, *sink) {
 	session := tunnel.NewSession(index, index, true, &noise.Keys{}, d.clock.Now())
 	d.index.admit(p, session)
 	p.session.Store(session)
-	o := &outbound{d: d, l: &lane{epoch: new(epoch)}, queue: s, arena: make([]byte, arenaSize)}
-	in := &inbound{
-		d: d, l: &lane{epoch: new(epoch)}, queue: s, joiner: offload.NewJoiner(),
-		joins: func() (bool, bool, int) { return true, true, 0 },
-	}
-	return o, in, s
+	in := d.newInbound(&lane{epoch: new(epoch)}, nil, s)
+	in.joins = func() (bool, bool, int) { return true, true, 0 }
+	return d.newOutbound(&lane{epoch: new(epoch)}, s), in, s
 }
 
 // superTCP is a super-packet of n segments with 1368 bytes each.

@@ -18,16 +18,37 @@ import (
 const udpBatch = 16
 
 // inbound carries messages of one socket to the TUN: receive, look up, open,
-// admit, join, write, all on one goroutine.
+// admit, join, write. All of it but writing may have a goroutine to itself, see
+// conveyor.
 type inbound struct {
-	d      *Device
-	l      *lane
-	r      packet.Receiver
-	queue  packet.Queue
+	d     *Device
+	l     *lane
+	r     packet.Receiver
+	queue packet.Queue
+	*delivery
+	put   *conveyor[*delivery]
+	joins func() (tcp, udp bool, limit int)
+	run   openRun
+}
+
+// delivery is what was received together, and the packets from it to be written.
+type delivery struct {
 	batch  []packet.Datagram
-	joins  func() (tcp, udp bool, limit int)
 	joiner *offload.Joiner
-	run    openRun
+}
+
+func newDelivery() *delivery {
+	return &delivery{batch: newDatagrams(udpBatch), joiner: offload.NewJoiner()}
+}
+
+func (d *Device) newInbound(l *lane, r packet.Receiver, q packet.Queue) *inbound {
+	in := &inbound{d: d, l: l, r: r, queue: q}
+	in.put, in.delivery = newConveyor(d.pipelined, newDelivery, in.write)
+	in.joins = func() (bool, bool, int) { return false, false, 0 }
+	if j, ok := d.tun.(Joiner); ok {
+		in.joins = j.Joins
+	}
+	return in
 }
 
 // openRun is a run of messages of one session from one sender, opened and
@@ -51,11 +72,8 @@ func (d *Device) startReceiver(r packet.Receiver) {
 	queues := d.tun.Queues()
 	q := queues[len(d.lanes)%len(queues)]
 	d.startLane(func(l *lane) {
-		in := &inbound{d: d, l: l, r: r, queue: q, joiner: offload.NewJoiner(), batch: newDatagrams(udpBatch)}
-		in.joins = func() (bool, bool, int) { return false, false, 0 }
-		if j, ok := d.tun.(Joiner); ok {
-			in.joins = j.Joins
-		}
+		in := d.newInbound(l, r, q)
+		defer in.put.close()
 		in.loop()
 	})
 }
@@ -107,7 +125,9 @@ func (in *inbound) handle(batch []packet.Datagram) {
 		}
 	}
 	in.admit(now)
-	in.flush()
+	if in.joiner.Len() > 0 {
+		in.delivery = in.put.pass(in.delivery)
+	}
 }
 
 // message looks one message up and adds it to the present run.
@@ -236,21 +256,22 @@ func (in *inbound) deliver(p *peer, plain []byte, tos byte) bool {
 		in.l.drops.add(DropCongestion, 1)
 		return false
 	}
-	if !in.joiner.Add(pkt) { // full
-		in.flush()
+	if !in.joiner.Add(pkt) { // full: written at once, since the batch is still in use
+		in.write(in.delivery)
 		in.joiner.Add(pkt)
 	}
 	return true
 }
 
-// flush writes what the joiner holds to the TUN.
+// write writes what the joiner holds to the TUN.
 //
 // hot path
-func (in *inbound) flush() {
-	_ = in.joiner.Flush(in.write) // write counts its errors
+func (in *inbound) write(y *delivery) {
+	_ = y.joiner.Flush(in.writeOne) // which counts its errors
 }
 
-func (in *inbound) write(o packet.Offload, parts [][]byte) error {
+// hot path
+func (in *inbound) writeOne(o packet.Offload, parts [][]byte) error {
 	err := in.queue.Write(o, parts)
 	if err != nil {
 		in.l.drops.add(DropTUN, 1)

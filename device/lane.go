@@ -15,6 +15,57 @@ type lane struct {
 	vital bool // without it the device is of no use: its end is the end of Run
 }
 
+// conveyor takes loads from a lane to its last stage, the one that hands them to
+// the system: how the stages of a lane are spread over goroutines is decided
+// here, and nowhere else. Inline, the last stage is a call. Pipelined, it has a
+// goroutine of its own and works on one load while the lane fills the other:
+// one flow can then use two processors.
+type conveyor[T any] struct {
+	last       func(T)
+	full, free chan T // nil: inline
+	ended      chan struct{}
+}
+
+// newConveyor returns a conveyor, and the load to begin with. A lane that ends
+// calls close.
+func newConveyor[T any](pipelined bool, newLoad func() T, last func(T)) (*conveyor[T], T) {
+	c := &conveyor[T]{last: last}
+	if pipelined {
+		c.full, c.free, c.ended = make(chan T, 1), make(chan T, 1), make(chan struct{})
+		c.free <- newLoad()
+		go c.work()
+	}
+	return c, newLoad()
+}
+
+// pass gives a load away and returns an empty one.
+//
+// hot path
+func (c *conveyor[T]) pass(load T) T {
+	if c.full == nil {
+		c.last(load)
+		return load
+	}
+	c.full <- load
+	return <-c.free
+}
+
+func (c *conveyor[T]) work() {
+	defer close(c.ended)
+	for load := range c.full {
+		c.last(load)
+		c.free <- load
+	}
+}
+
+// close returns when everything passed has been worked on.
+func (c *conveyor[T]) close() {
+	if c.full != nil {
+		close(c.full)
+		<-c.ended
+	}
+}
+
 // setbacks counts errors in a row of what a lane reads from. They are passing by
 // contract, but one that does not pass must not become a busy loop (E15).
 type setbacks int

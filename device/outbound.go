@@ -30,31 +30,48 @@ const (
 )
 
 // outbound carries packets of one TUN queue to the peers: read, route, cut,
-// seal, send, all on one goroutine. Messages are sealed when the session
-// changes or they are about to be sent: many at a time are cheaper.
+// seal, send. Messages are sealed when the session changes or they are about to
+// be sent: many at a time are cheaper. All of it but sending may have a goroutine
+// to itself, see conveyor.
 type outbound struct {
 	d     *Device
 	l     *lane
 	queue packet.Queue
 	batch []packet.Super
 	cut   offload.Cutter
-	arena []byte // messages, end to end
-	used  int
-	due   aead.Run        // messages in it that are not sealed yet
-	by    *tunnel.Session // with which they are to be
-	runs  []packet.Run
-	peers []*peer  // whose runs they are, by run
-	last  struct { // the latest routing answer, valid within a batch
+	*shipment
+	send *conveyor[*shipment]
+	due  aead.Run        // messages in it that are not sealed yet
+	by   *tunnel.Session // with which they are to be
+	last struct {        // the latest routing answer, valid within a batch
 		dst  netip.Addr
 		peer *peer
 	}
 	icmp icmpLimiter
 }
 
+// shipment is what is sent together.
+type shipment struct {
+	arena []byte // messages, end to end
+	used  int
+	runs  []packet.Run
+	peers []*peer // whose runs they are, by run
+	port  *openPort
+}
+
+func newShipment() *shipment { return &shipment{arena: make([]byte, arenaSize)} }
+
+func (d *Device) newOutbound(l *lane, q packet.Queue) *outbound {
+	o := &outbound{d: d, l: l, queue: q}
+	o.send, o.shipment = newConveyor(d.pipelined, newShipment, o.ship)
+	return o
+}
+
 func (d *Device) startOutbound() {
 	for _, q := range d.tun.Queues() {
 		l := d.startLane(func(l *lane) {
-			o := &outbound{d: d, l: l, queue: q, arena: make([]byte, arenaSize)}
+			o := d.newOutbound(l, q)
+			defer o.send.close()
 			o.batch = make([]packet.Super, tunBatch)
 			for i := range o.batch {
 				o.batch[i].Buf = make([]byte, headroom+packet.MaxSuper)
@@ -130,17 +147,17 @@ func (o *outbound) handle(batch []packet.Super) {
 			o.l.drops.add(DropMalformed, 1)
 			continue
 		}
-		o.send(now, port, p, packet.Run{To: *ep, TOS: ippkt.EncapsulateTOS(h.TOS), HopLimit: hops})
+		o.message(now, port, p, packet.Run{To: *ep, TOS: ippkt.EncapsulateTOS(h.TOS), HopLimit: hops})
 	}
 	o.last.peer, o.last.dst = nil, netip.Addr{} // a removed peer is not kept alive
 	o.flush(port)
 }
 
-// send cuts the packet into messages behind what the arena holds and seals
-// them, or stages them if there is no session.
+// message cuts the packet into messages behind what the arena holds, to be
+// sealed and sent, or stages them if there is no session.
 //
 // hot path
-func (o *outbound) send(now mono.Time, port *openPort, p *peer, how packet.Run) {
+func (o *outbound) message(now mono.Time, port *openPort, p *peer, how packet.Run) {
 	for !o.cut.Done() {
 		size, n, total := o.cut.Next(o.arena[o.used:])
 		how.Buf, how.Segment = o.arena[o.used:o.used+total], size
@@ -241,7 +258,7 @@ func (o *outbound) sealLate(now mono.Time, p *peer, r packet.Run) {
 	}
 }
 
-// flush sends the runs and counts their bytes.
+// flush seals what is not sealed yet and has the runs sent.
 //
 // hot path
 func (o *outbound) flush(port *openPort) {
@@ -249,18 +266,26 @@ func (o *outbound) flush(port *openPort) {
 		return
 	}
 	o.seal()
-	err := port.Send(o.runs)
+	o.port = port
+	o.shipment = o.send.pass(o.shipment)
+}
+
+// ship sends the runs of s, counts their bytes and empties it.
+//
+// hot path
+func (o *outbound) ship(s *shipment) {
+	err := s.port.Send(s.runs)
 	if err != nil {
 		o.l.drops.add(DropSend, 1)
 	}
 	// What was refused is not counted ([K] socket.c), but it is known which that
 	// is only when all was for one peer.
-	refused := err != nil && !slices.ContainsFunc(o.peers, func(p *peer) bool { return p != o.peers[0] })
-	for i := range o.runs {
+	refused := err != nil && !slices.ContainsFunc(s.peers, func(p *peer) bool { return p != s.peers[0] })
+	for i := range s.runs {
 		if !refused {
-			o.peers[i].tx.Add(uint64(len(o.runs[i].Buf)))
+			s.peers[i].tx.Add(uint64(len(s.runs[i].Buf)))
 		}
-		o.peers[i] = nil
+		s.peers[i] = nil
 	}
-	o.runs, o.peers, o.used = o.runs[:0], o.peers[:0], 0
+	s.runs, s.peers, s.used, s.port = s.runs[:0], s.peers[:0], 0, nil
 }

@@ -24,9 +24,10 @@ import (
 // world is a set of devices on one network in memory, inside a synctest bubble:
 // time stands still while anybody works.
 type world struct {
-	t     *testing.T
-	net   *udptest.Net
-	hosts map[netip.Addr]*udptest.Host
+	t         *testing.T
+	net       *udptest.Net
+	hosts     map[netip.Addr]*udptest.Host
+	pipelined bool // the plan of the lanes
 
 	mu      sync.Mutex
 	watch   func(p udptest.Packet)
@@ -86,14 +87,19 @@ type node struct {
 	expect error // of Run
 }
 
-// inWorld runs f in a bubble and ends every device afterwards.
+// inWorld runs f in a bubble and ends every device afterwards: once with each
+// plan of the lanes.
 func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: udptest.New(), hosts: make(map[netip.Addr]*udptest.Host)}
-		w.net.SetFilter(w.filter)
-		f(t, w)
-	})
+	for plan, pipelined := range map[string]bool{"inline": false, "pipelined": true} {
+		t.Run(plan, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{t: t, net: udptest.New(), hosts: make(map[netip.Addr]*udptest.Host), pipelined: pipelined}
+				w.net.SetFilter(w.filter)
+				f(t, w)
+			})
+		})
+	}
 }
 
 // add starts device number i: inner address 10.0.0.i and fd00::i, outer 192.0.2.i.
@@ -110,7 +116,9 @@ func (w *world) addAt(i int, outer netip.Addr, port uint16) *node {
 		w: w, host: host, key: key.NewPrivate([32]byte{8: byte(i)}),
 		inner: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), outer: outer,
 	}
-	d, err := New(Config{TUN: tunEnd, Network: w.at(n.outer), Rand: seeded(byte(i)), Log: slog.New(slog.DiscardHandler)})
+	d, err := New(Config{
+		TUN: tunEnd, Network: w.at(n.outer), Rand: seeded(byte(i)), Log: slog.New(slog.DiscardHandler), Pipelined: w.pipelined,
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

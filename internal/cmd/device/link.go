@@ -24,10 +24,12 @@ func lanes() int { return min(max(runtime.GOMAXPROCS(0)/2, 1), maxLanes) }
 // openLink creates the interface, or adopts the descriptors it was given.
 func openLink(s *settings) (*tun.Device, error) {
 	if len(s.tunFDs) == 0 {
-		return tun.Create(s.name, tun.Config{MTU: defaultMTU, Queues: lanes(), Offload: true})
+		c := s.tuning.link()
+		c.MTU = defaultMTU
+		return tun.Create(s.name, c)
 	}
 	// In the background the link is one that the starting process has set up.
-	c := tun.Config{Offload: true}
+	c := s.tuning.link()
 	if !s.background() {
 		c.MTU = defaultMTU
 	}

@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-const usage = `Usage: %[1]s [-f|--foreground] INTERFACE-NAME
+const usage = `Usage: %[1]s [-f|--foreground] [OPTION...] INTERFACE-NAME
+       %[1]s --cpu list
        %[1]s --version
 `
 
@@ -21,6 +22,16 @@ socket exist; configure it with wg(8), then set the link up.
 
 It ends on SIGTERM, SIGINT or SIGHUP, when the link is deleted, and when its control
 socket %[1]s/INTERFACE-NAME.sock is removed.
+
+How the work is done is chosen for this machine. To choose yourself:
+  --cpu CHOICE       of the implementations that ` + "`--cpu list`" + ` shows: "generic",
+                     or by job, as in "aead=avx2,checksum=generic"
+  --lanes N          queues of the interface, and sockets per family: 1 to %[2]d
+  --plan PLAN        inline: a lane does all of its work on one thread;
+                     pipelined: handing over to the system has another
+  --without LIST     do without offload (TUN super-packets), segment and coalesce
+                     (UDP segmentation and its reverse), or steer (a socket of
+                     its own for handshakes), to find out what is at fault
 
 Environment:
   LOG_LEVEL=verbose|error|silent   how much to log, and to stdout also in the
@@ -38,10 +49,13 @@ func Main(program string, args []string, version string) int {
 	switch {
 	case errors.Is(err, errHelp):
 		fmt.Printf(usage, program)
-		fmt.Printf(help, stateDir)
+		fmt.Printf(help, stateDir, maxLanes)
 		return 0
 	case errors.Is(err, errVersion):
 		fmt.Print(versionText(version))
+		return 0
+	case errors.Is(err, errList):
+		listImplementations(os.Stdout)
 		return 0
 	case errors.As(err, new(usageError)):
 		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
@@ -102,7 +116,7 @@ func run(s *settings, version string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	log.Info("starting", "version", version, "log", place)
-	err = serve(ctx, link, socket, log, func() error { return ready(s) })
+	err = serve(ctx, &s.tuning, link, socket, log, func() error { return ready(s) })
 	if err != nil {
 		log.Error("ended", "error", err)
 		return err

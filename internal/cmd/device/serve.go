@@ -13,14 +13,13 @@ import (
 	"github.com/warrenvpn/warren/device"
 	"github.com/warrenvpn/warren/tun"
 	"github.com/warrenvpn/warren/uapi"
-	"github.com/warrenvpn/warren/udp"
 )
 
 // serve runs a device until ctx ends, its link is deleted, or its control
 // socket is removed; none of these is an error. It calls started once the
 // device answers, and returns after everything has ended.
-func serve(ctx context.Context, link *tun.Device, socket *uapi.Listener, log *slog.Logger, started func() error) error {
-	dev, err := device.New(device.Config{TUN: link, Network: &udp.Network{Lanes: lanes()}, Log: log})
+func serve(ctx context.Context, t *tuning, link *tun.Device, socket *uapi.Listener, log *slog.Logger, started func() error) error {
+	dev, err := device.New(device.Config{TUN: link, Network: t.network(), Pipelined: t.pipelined, Log: log})
 	if err != nil {
 		return errors.Join(err, socket.Close(), link.Close())
 	}

@@ -32,6 +32,7 @@ type settings struct {
 	tunFDs     []int // queues of an open TUN; none: create one
 	uapiFD     int   // listening socket; -1: create one
 	readyFD    int   // where to report to the starting process; -1: nowhere
+	tuning
 }
 
 // background reports whether this is the process that another one started and
@@ -62,8 +63,20 @@ func (e usageError) Error() string { return string(e) }
 func parse(args []string, getenv func(string) string) (*settings, error) {
 	s := &settings{uapiFD: -1, readyFD: -1}
 	var names []string
-	for i, a := range args {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		option, value, attached := strings.Cut(a, "=")
 		switch {
+		case takesValue(option):
+			if !attached {
+				if i++; i == len(args) {
+					return nil, usageError(fmt.Sprintf("%s wants a value", option))
+				}
+				value = args[i]
+			}
+			if err := s.set(option, value); err != nil {
+				return nil, err
+			}
 		case a == "-f" || a == "--foreground":
 			s.foreground = true
 		case a == "-h" || a == "--help":

@@ -35,6 +35,16 @@ func TestArguments(t *testing.T) {
 		{"-f", "", false, usageError("")},
 		{"wg0 wg1", "", false, usageError("")},
 		{"--nonsense wg0", "", false, usageError("")},
+		{"--lanes 3 wg0", "wg0", false, nil},
+		{"wg0 --plan=pipelined --without offload,steer", "wg0", false, nil},
+		{"--lanes", "", false, usageError("")},
+		{"--lanes 0 wg0", "", false, usageError("")},
+		{"--lanes many wg0", "", false, usageError("")},
+		{"--plan other wg0", "", false, usageError("")},
+		{"--without steering wg0", "", false, usageError("")},
+		{"--cpu nonsense wg0", "", false, usageError("")},
+		{"--cpu aead=nonsense wg0", "", false, usageError("")},
+		{"--cpu list", "", false, errList},
 		{"--help", "", false, errHelp},
 		{"--version", "", false, errVersion},
 	} {
@@ -105,6 +115,35 @@ func TestChildReadsWhatParentWrites(t *testing.T) {
 		}
 		if !slices.Contains(child, "HOME=/root") {
 			t.Error("the rest of the environment is not passed on")
+		}
+	}
+}
+
+func TestTuning(t *testing.T) {
+	s, err := parse(strings.Fields("--lanes=2 --plan pipelined --without segment,offload wg0"), env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, l := s.network(), s.tuning.link()
+	if n.Lanes != 2 || !n.NoSegment || n.NoCoalesce || n.NoSteer || l.Queues != 2 || l.Offload || !s.pipelined {
+		t.Errorf("network %+v, link %+v, pipelined %v: not what was asked for", n, l, s.pipelined)
+	}
+	s, err = parse([]string{"wg0"}, env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, l = s.network(), s.tuning.link()
+	if n.Lanes != lanes() || n.NoSegment || n.NoCoalesce || n.NoSteer || l.Queues != lanes() || !l.Offload || s.pipelined {
+		t.Errorf("network %+v, link %+v, pipelined %v: without options everything is to be on", n, l, s.pipelined)
+	}
+}
+
+func TestListOfImplementations(t *testing.T) {
+	var b strings.Builder
+	listImplementations(&b)
+	for _, want := range []string{"JOB", "aead", "generic", "in use"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the list has no %q:\n%s", want, b.String())
 		}
 	}
 }
