@@ -50,5 +50,7 @@ func Device(args []string) Reply {
 	if len(args) > 0 {
 		return only()
 	}
-	return only("-f\tstay in the foreground", "--foreground\tstay in the foreground", "--version\tprint the version", "--help\tprint what there is")
+	return only("-f\tstay in the foreground", "--foreground\tstay in the foreground",
+		"--cpu\tchoose an implementation", "--lanes\tqueues and sockets", "--plan\tinline or pipelined",
+		"--without\tdo without a feature of the system", "--version\tprint the version", "--help\tprint what there is")
 }
