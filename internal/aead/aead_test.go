@@ -111,31 +111,11 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 	}
 }
 
-func BenchmarkSealRun(b *testing.B) {
-	benchmarkRuns(b, func(k *kernel) func(*Key, *Run) { return k.seal })
-}
-func BenchmarkOpenRun(b *testing.B) {
-	benchmarkRuns(b, func(k *kernel) func(*Key, *Run) { return k.open })
-}
-
-// benchmarkRuns measures each kernel; opening costs the same for a wrong tag but
-// for the text that is zeroed, so messages are sealed first, each time.
-func benchmarkRuns(b *testing.B, which func(*kernel) func(*Key, *Run)) {
-	for _, shape := range []struct{ messages, size int }{{45, 1420}, {8, 1420}, {1, 1420}, {45, 80}, {1, 80}} {
-		for _, kernel := range kernels.All() {
-			b.Run(fmt.Sprintf("%dx%d/%s", shape.messages, shape.size, kernel.Name), func(b *testing.B) {
-				k, call := New(&[32]byte{1}), which(&kernel.Value)
-				fresh := make([]byte, shape.messages*(shape.size+Overhead))
-				var r Run
-				r.OK = make([]bool, shape.messages)
-				for i := range shape.messages {
-					r.Add(fresh[i*(shape.size+Overhead):][:shape.size+Overhead], uint64(i))
-				}
-				b.SetBytes(int64(shape.messages * shape.size))
-				for b.Loop() {
-					call(k, &r)
-				}
-			})
-		}
+func unhex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return b
 }

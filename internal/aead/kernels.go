@@ -19,11 +19,8 @@ type kernel struct {
 
 var kernels = impl.NewSet("aead", append(platformKernels(),
 	impl.Implementation[kernel]{Name: "x/crypto", Usable: true, Value: kernel{seal: sealLibrary, open: openLibrary}},
-	impl.Implementation[kernel]{Name: impl.Generic, Usable: true, Value: kernel{seal: sealLibrary, open: openLibrary}},
+	impl.Implementation[kernel]{Name: impl.Generic, Usable: true, Value: kernel{seal: sealGeneric, open: openGeneric}},
 )...)
-
-// scratch is memory that kernels use within a call.
-type scratch struct{}
 
 func sealLibrary(k *Key, r *Run) {
 	for i, m := range r.Messages {
