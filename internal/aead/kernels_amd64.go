@@ -4,4 +4,4 @@ package aead
 
 import "github.com/warrenvpn/warren/internal/impl"
 
-func platformKernels() []impl.Implementation[kernel] { return nil }
+func platformKernels() []impl.Implementation[kernel] { return []impl.Implementation[kernel]{avx512} }

@@ -3,4 +3,6 @@
 package aead
 
 // scratch is memory that kernels use within a call.
-type scratch struct{}
+type scratch struct {
+	*packer
+}
