@@ -120,29 +120,35 @@ func fillCounters(name string, halves [][]VecPhysical) {
 	}
 }
 
-// doubleRound is RFC 8439 2.3: a column round and a diagonal round.
+// doubleRound is RFC 8439 2.3: a column round and a diagonal round. The halves
+// take turns by whole rounds, which lets the processor overlap the rotations of
+// one, which few of its units do, with the sums of the other.
 func doubleRound(halves [][]VecPhysical) {
-	quarterRounds(halves, [4][4]int{{0, 4, 8, 12}, {1, 5, 9, 13}, {2, 6, 10, 14}, {3, 7, 11, 15}})
-	quarterRounds(halves, [4][4]int{{0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13}, {3, 4, 9, 14}})
+	for _, words := range [][4][4]int{
+		{{0, 4, 8, 12}, {1, 5, 9, 13}, {2, 6, 10, 14}, {3, 7, 11, 15}},
+		{{0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13}, {3, 4, 9, 14}},
+	} {
+		for _, s := range halves {
+			quarterRounds(s, words)
+		}
+	}
 }
 
-// quarterRounds is RFC 8439 2.1, for four quarter rounds of each half beside
-// each other: one alone would wait for itself.
-func quarterRounds(halves [][]VecPhysical, words [4][4]int) {
-	each := func(f func(s []VecPhysical, a, b, c, d int)) {
-		for _, s := range halves {
-			for _, q := range words {
-				f(s, q[0], q[1], q[2], q[3])
-			}
+// quarterRounds is RFC 8439 2.1, for four quarter rounds beside each other: one
+// alone would wait for itself.
+func quarterRounds(s []VecPhysical, words [4][4]int) {
+	each := func(f func(a, b, c, d VecPhysical)) {
+		for _, q := range words {
+			f(s[q[0]], s[q[1]], s[q[2]], s[q[3]])
 		}
 	}
 	for _, by := range [][2]uint64{{16, 12}, {8, 7}} {
-		each(func(s []VecPhysical, a, b, _, _ int) { VPADDD(s[b], s[a], s[a]) })
-		each(func(s []VecPhysical, a, _, _, d int) { VPXORD(s[a], s[d], s[d]) })
-		each(func(s []VecPhysical, _, _, _, d int) { VPROLD(Imm(by[0]), s[d], s[d]) })
-		each(func(s []VecPhysical, _, _, c, d int) { VPADDD(s[d], s[c], s[c]) })
-		each(func(s []VecPhysical, _, b, c, _ int) { VPXORD(s[c], s[b], s[b]) })
-		each(func(s []VecPhysical, _, b, _, _ int) { VPROLD(Imm(by[1]), s[b], s[b]) })
+		each(func(a, b, _, _ VecPhysical) { VPADDD(b, a, a) })
+		each(func(a, _, _, d VecPhysical) { VPXORD(a, d, d) })
+		each(func(_, _, _, d VecPhysical) { VPROLD(Imm(by[0]), d, d) })
+		each(func(_, _, c, d VecPhysical) { VPADDD(d, c, c) })
+		each(func(_, b, c, _ VecPhysical) { VPXORD(c, b, b) })
+		each(func(_, b, _, _ VecPhysical) { VPROLD(Imm(by[1]), b, b) })
 	}
 }
 
