@@ -1,10 +1,9 @@
 package noise
 
 import (
-	"crypto/ecdh"
-
 	"github.com/warrenvpn/warren/internal/tai64n"
 	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/internal/x25519"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -12,8 +11,8 @@ import (
 // value is a handshake that is over.
 type Initiator struct {
 	secret
-	sym       symmetric // after the initiation
-	ephemeral *ecdh.PrivateKey
+	sym       symmetric       // after the initiation
+	ephemeral *[key.Size]byte // nil once cleared; a pointer, so that there are no copies
 	sender    uint32
 }
 
@@ -30,33 +29,45 @@ func Initiate(dst []byte, s *Static, r *Remote, ephemeral *[key.Size]byte, sende
 	clear(m)
 	sym := begin(hashTo(&r.public))
 	defer sym.clear()
-	e := newPrivate(ephemeral)
-	if err := initiate(m, sym, s, r, e, stamp); err != nil {
-		erasePrivate(e)
+	if err := initiate(m, sym, s, r, ephemeral, stamp); err != nil {
 		clear(m)
 		return Initiator{}, err
 	}
 	m.SetHeader(sender)
-	return Initiator{sym: *sym, ephemeral: e, sender: sender}, nil
+	i := Initiator{sym: *sym, ephemeral: new([key.Size]byte), sender: sender}
+	*i.ephemeral = *ephemeral
+	return i, nil
 }
 
-func initiate(m wire.Initiation, sym *symmetric, s *Static, r *Remote, ephemeral *ecdh.PrivateKey, stamp tai64n.Stamp) error {
+func initiate(m wire.Initiation, sym *symmetric, s *Static, r *Remote, ephemeral *[key.Size]byte, stamp tai64n.Stamp) error {
+	var es [key.Size]byte
+	defer wipe(es[:])
+	products := [3]x25519.Product{
+		{Scalar: ephemeral, Result: point(m.Ephemeral())},
+		{Scalar: ephemeral, Point: (*[key.Size]byte)(&r.public), Result: &es},
+		r.staticStatic(s),
+	}
+	n := len(products)
+	if r.isFor(s) {
+		n--
+	} else {
+		r.Clear()
+	}
+	if err := multiply(s, products[:n]...); err != nil {
+		return err
+	}
+	r.with = s
+
 	// e
-	copy(m.Ephemeral(), ephemeral.PublicKey().Bytes())
 	sym.mixEphemeral(m.Ephemeral())
 
 	// es
-	if err := sym.mixDH(ephemeral, r.public[:]); err != nil {
-		return err
-	}
+	sym.mixKey(&es)
 
 	// s
 	sym.seal(m.EncryptedStatic(), s.public[:])
 
 	// ss
-	if err := r.precompute(s); err != nil {
-		return err
-	}
 	sym.mixKey(&r.ss)
 
 	// {t}
@@ -84,18 +95,24 @@ func (i *Initiator) Consume(m wire.Response, s *Static, psk *key.Preshared) (Key
 	*sym = i.sym // i itself changes only when the response is known to be true
 	defer sym.clear()
 
+	var ee, se [key.Size]byte
+	defer wipe(ee[:])
+	defer wipe(se[:])
+	if err := multiply(s,
+		x25519.Product{Scalar: i.ephemeral, Point: point(m.Ephemeral()), Result: &ee},
+		x25519.Product{Scalar: &s.private, Point: point(m.Ephemeral()), Result: &se},
+	); err != nil {
+		return Keys{}, err
+	}
+
 	// e
 	sym.mixEphemeral(m.Ephemeral())
 
 	// ee
-	if err := sym.mixDH(i.ephemeral, m.Ephemeral()); err != nil {
-		return Keys{}, err
-	}
+	sym.mixChain(&ee)
 
 	// se
-	if err := sym.mixDH(s.private, m.Ephemeral()); err != nil {
-		return Keys{}, err
-	}
+	sym.mixChain(&se)
 
 	// psk
 	sym.mixPreshared(psk)
@@ -117,6 +134,8 @@ func (i *Initiator) Consume(m wire.Response, s *Static, psk *key.Preshared) (Key
 // zeroed out"
 func (i *Initiator) Clear() {
 	i.sym.clear()
-	erasePrivate(i.ephemeral)
-	i.ephemeral = nil
+	if i.ephemeral != nil {
+		wipe(i.ephemeral[:])
+		i.ephemeral = nil
+	}
 }

@@ -2,11 +2,11 @@ package noise
 
 import (
 	"crypto/cipher"
-	"crypto/ecdh"
 	"errors"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/warrenvpn/warren/internal/x25519"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -28,7 +28,8 @@ var (
 // Static is the local identity: the static key pair and what depends only on it.
 type Static struct {
 	secret
-	private *ecdh.PrivateKey
+	private [key.Size]byte
+	live    bool // not cleared
 	public  key.Public
 	hash    [hashSize]byte // HASH(H0 || public): where every initiation to us begins
 }
@@ -39,8 +40,8 @@ func NewStatic(k *key.Private) *Static {
 	if k.IsZero() {
 		return nil
 	}
-	s := &Static{private: newPrivate(k.RevealBytes())}
-	s.public = key.Public(s.private.PublicKey().Bytes())
+	s := &Static{private: *k.RevealBytes(), live: true}
+	x25519.Base((*[key.Size]byte)(&s.public), &s.private)
 	s.hash = hashTo(&s.public)
 	return s
 }
@@ -51,8 +52,8 @@ func (s *Static) Public() key.Public { return s.public }
 // Clear overwrites the private key; every later step with s fails. No step may be
 // running.
 func (s *Static) Clear() {
-	erasePrivate(s.private)
-	s.private = nil
+	wipe(s.private[:])
+	s.live = false
 }
 
 // Remote is what is known of a peer: its public key and, after the first
@@ -79,16 +80,40 @@ func (r *Remote) Clear() {
 	r.with = nil
 }
 
+// isFor reports whether r.ss is the product with s.
+func (r *Remote) isFor(s *Static) bool { return r.with == s && s.live }
+
 // precompute makes r.ss valid for s.
 func (r *Remote) precompute(s *Static) error {
-	if r.with == s && s.private != nil {
+	if r.isFor(s) {
 		return nil
 	}
 	r.Clear()
-	if err := dh(&r.ss, s.private, r.public[:]); err != nil {
+	if err := multiply(s, r.staticStatic(s)); err != nil {
 		return err
 	}
 	r.with = s
+	return nil
+}
+
+// staticStatic is the product that r keeps.
+func (r *Remote) staticStatic(s *Static) x25519.Product {
+	return x25519.Product{Scalar: &s.private, Point: (*[key.Size]byte)(&r.public), Result: &r.ss}
+}
+
+// multiply makes products, all in one call as that costs little more than one.
+// s is the identity they are for, whether or not its key is in one of them.
+//
+// A result of all zeros, which a point of low order gives whatever the private
+// key is, ends the handshake: otherwise a peer could force a key that everybody
+// knows (B34). No result is written then.
+func multiply(s *Static, products ...x25519.Product) error {
+	if !s.live {
+		return ErrCleared
+	}
+	if x25519.Multiply(products...) != nil {
+		return ErrLowOrder
+	}
 	return nil
 }
 
@@ -111,3 +136,6 @@ func newCipher(k *[key.Size]byte) cipher.AEAD {
 	}
 	return c
 }
+
+// point is the field of a message that holds a public key.
+func point(field []byte) *[key.Size]byte { return (*[key.Size]byte)(field) }

@@ -429,7 +429,7 @@ func FuzzMessages(f *testing.F) {
 				if !bytes.Equal(wire.BeforeMAC1(b)[8:], wire.BeforeMAC1(c.response)[8:]) {
 					t.Fatalf("a forged response is accepted: %x", b)
 				}
-				i = Initiator{sym: sym, ephemeral: newPrivate(firstEphemeral()), sender: c.sendI}
+				i = Initiator{sym: sym, ephemeral: firstEphemeral(), sender: c.sendI}
 			} else if k.Send != ([key.Size]byte{}) || i.sym != sym {
 				t.Fatalf("a refused response left something behind: %x", b)
 			}

@@ -157,7 +157,8 @@ func TestPaper542ClearFields(t *testing.T) {
 	if !bytes.Equal(c.initiation[:8], []byte{1, 0, 0, 0, 0x44, 0x33, 0x22, 0x11}) {
 		t.Errorf("header = %x", c.initiation[:8])
 	}
-	if !bytes.Equal(c.initiation.Ephemeral(), i.ephemeral.PublicKey().Bytes()) {
+	e := key.NewPrivate(*i.ephemeral)
+	if public := e.Public(); !bytes.Equal(c.initiation.Ephemeral(), public[:]) {
 		t.Error("the ephemeral field is not the ephemeral public key")
 	}
 }

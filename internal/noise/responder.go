@@ -3,6 +3,7 @@ package noise
 import (
 	"github.com/warrenvpn/warren/internal/tai64n"
 	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/internal/x25519"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -25,6 +26,11 @@ const sealedTimestamp = wire.TimestampSize + wire.TagSize
 //
 // [W] 5.4.2, [N] pattern IK: -> e, es, s
 func Open(s *Static, m wire.Initiation) (Opened, error) {
+	var es [key.Size]byte
+	defer wipe(es[:])
+	if err := multiply(s, x25519.Product{Scalar: &s.private, Point: point(m.Ephemeral()), Result: &es}); err != nil {
+		return Opened{}, err
+	}
 	sym := begin(s.hash)
 	defer sym.clear()
 
@@ -32,9 +38,7 @@ func Open(s *Static, m wire.Initiation) (Opened, error) {
 	sym.mixEphemeral(m.Ephemeral())
 
 	// es
-	if err := sym.mixDH(s.private, m.Ephemeral()); err != nil {
-		return Opened{}, err
-	}
+	sym.mixKey(&es)
 
 	// s
 	remote := new(key.Public)
@@ -146,22 +150,25 @@ func (p *Responder) Respond(dst []byte, ephemeral *[key.Size]byte, sender uint32
 }
 
 func (p *Responder) respond(sym *symmetric, m wire.Response, ephemeral *[key.Size]byte, psk *key.Preshared) error {
-	e := newPrivate(ephemeral)
-	defer erasePrivate(e)
+	var ee, se [key.Size]byte
+	defer wipe(ee[:])
+	defer wipe(se[:])
+	if x25519.Multiply(
+		x25519.Product{Scalar: ephemeral, Result: point(m.Ephemeral())},
+		x25519.Product{Scalar: ephemeral, Point: &p.ephemeral, Result: &ee},
+		x25519.Product{Scalar: ephemeral, Point: (*[key.Size]byte)(&p.remote), Result: &se},
+	) != nil {
+		return ErrLowOrder
+	}
 
 	// e
-	copy(m.Ephemeral(), e.PublicKey().Bytes())
 	sym.mixEphemeral(m.Ephemeral())
 
 	// ee
-	if err := sym.mixDH(e, p.ephemeral[:]); err != nil {
-		return err
-	}
+	sym.mixChain(&ee)
 
 	// se
-	if err := sym.mixDH(e, p.remote[:]); err != nil {
-		return err
-	}
+	sym.mixChain(&se)
 
 	// psk
 	sym.mixPreshared(psk)

@@ -1,7 +1,6 @@
 package noise
 
 import (
-	"crypto/ecdh"
 	"reflect"
 
 	"golang.org/x/crypto/blake2s"
@@ -60,19 +59,12 @@ func (y *symmetric) mixEphemeral(public []byte) {
 	y.mixHash(public)
 }
 
-// mixDH: (C, k) = KDF2(C, DH(private, public)).
-func (y *symmetric) mixDH(private *ecdh.PrivateKey, public []byte) error {
-	var shared [key.Size]byte
-	if err := dh(&shared, private, public); err != nil {
-		return err
-	}
-	y.mixKey(&shared)
-	wipe(shared[:])
-	return nil
+// mixChain: C = KDF1(C, shared), for a product after which no field is sealed.
+func (y *symmetric) mixChain(shared *[key.Size]byte) {
+	kdf(&y.chain, shared[:], &y.chain)
 }
 
-// mixKey: (C, k) = KDF2(C, shared). Where the paper has KDF1, as in the response,
-// k is not used before it is replaced.
+// mixKey: (C, k) = KDF2(C, shared).
 func (y *symmetric) mixKey(shared *[key.Size]byte) {
 	kdf(&y.chain, shared[:], &y.chain, &y.key)
 }
@@ -122,44 +114,6 @@ func (y *symmetric) clear() {
 	wipe(y.chain[:])
 	wipe(y.hash[:])
 	wipe(y.key[:])
-}
-
-// dh sets shared to the product of private and public.
-//
-// A result of all zeros, which a point of low order gives whatever the private
-// key is, ends the handshake: otherwise a peer could force a key that everybody
-// knows (B34). crypto/ecdh reports exactly that as its only error here.
-func dh(shared *[key.Size]byte, private *ecdh.PrivateKey, public []byte) error {
-	if private == nil {
-		return ErrCleared
-	}
-	point, err := ecdh.X25519().NewPublicKey(public)
-	if err != nil {
-		return ErrLowOrder
-	}
-	product, err := private.ECDH(point)
-	if err != nil {
-		return ErrLowOrder
-	}
-	copy(shared[:], product)
-	wipe(product)
-	return nil
-}
-
-// newPrivate wraps 32 bytes; X25519 clamps them when it multiplies.
-func newPrivate(b *[key.Size]byte) *ecdh.PrivateKey {
-	p, err := ecdh.X25519().NewPrivateKey(b[:])
-	if err != nil {
-		panic("noise: 32 bytes refused as a private key")
-	}
-	return p
-}
-
-// erasePrivate overwrites the copy of the scalar that crypto/ecdh keeps.
-func erasePrivate(p *ecdh.PrivateKey) {
-	if p != nil {
-		erase(p, "privateKey")
-	}
 }
 
 // erase overwrites the bytes in a field of a struct of another package that
