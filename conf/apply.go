@@ -112,16 +112,14 @@ func (a *applying) peer(c *PeerChange) {
 }
 
 // allow adds or removes one prefix. A prefix that was moved away stays in its
-// former owner's list until finish: the owner decides.
+// former owner's list until finish: the owner decides. So does one that is added
+// again in its former place.
 func (a *applying) allow(p *Peer, ip AllowedIP) {
-	owner, owned := a.owner[ip.Prefix]
-	mine := owned && owner == p.PublicKey
-	switch {
-	case ip.Remove && mine:
-		delete(a.owner, ip.Prefix)
-	case !ip.Remove && !mine:
+	if !ip.Remove {
 		a.owner[ip.Prefix] = p.PublicKey
 		p.AllowedIPs = append(p.AllowedIPs, ip.Prefix)
+	} else if owner, ok := a.owner[ip.Prefix]; ok && owner == p.PublicKey {
+		delete(a.owner, ip.Prefix)
 	}
 }
 
