@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/warrenvpn/warren/conf"
 	"github.com/warrenvpn/warren/internal/allowedips"
@@ -36,71 +37,60 @@ func (e *ChangeError) Is(target error) bool { return target == fs.ErrInvalid }
 // apply makes c, whole or not at all: first everything that can fail, then
 // everything that cannot. Control only.
 func (d *Device) apply(c *conf.Change) error {
-	endpoints, err := d.check(c)
-	if err != nil {
+	if err := d.check(c); err != nil {
 		return err
 	}
 	if err := d.applySockets(c); err != nil {
 		return err
 	}
-	a := applying{d: d, routes: d.routes.Load().Edit(d.prefixCount(c))}
+	a := applying{d: d}
 	if c.ReplacePeers {
-		a.routes = allowedips.New[*peer]().Edit(d.prefixCount(c))
-		for _, p := range slices.Clone(d.order) {
-			if p != nil {
-				a.remove(p)
-			}
-		}
+		a.routes = allowedips.New[*peer]().Edit()
+		a.removeAll()
+	} else {
+		a.routes = d.routes.Load().Edit()
 	}
 	if c.PrivateKey != nil {
 		d.setPrivateKey(c.PrivateKey)
 	}
 	// A peer with our own key is not possible; one that was there goes.
 	if id := d.identity.Load(); id != nil {
-		if p := d.peers[id.public]; p != nil {
+		if p := d.peers.get(id.public); p != nil {
 			a.remove(p)
 		}
 	}
 	for i := range c.Peers {
-		a.peer(&c.Peers[i], endpoints[i])
+		a.peer(&c.Peers[i])
 	}
 	d.routes.Store(a.routes.Table())
 	a.start()
 	return nil
 }
 
-// check refuses what cannot be applied and returns the numeric endpoint of each
-// peer change.
-func (d *Device) check(c *conf.Change) ([]packet.Endpoint, error) {
-	endpoints := make([]packet.Endpoint, len(c.Peers))
-	created := 0
+// check refuses what cannot be applied.
+func (d *Device) check(c *conf.Change) error {
 	for i := range c.Peers {
 		pc := &c.Peers[i]
-		if _, ok := d.peers[pc.PublicKey]; !ok && !pc.Remove {
-			created++
-		}
 		for _, a := range pc.AllowedIPs {
 			if !a.Prefix.IsValid() || a.Prefix != a.Prefix.Masked() {
-				return nil, &ChangeError{pc.PublicKey, "allowed ip", "not a masked prefix: " + a.Prefix.String()}
+				return &ChangeError{pc.PublicKey, "allowed ip", "not a masked prefix: " + a.Prefix.String()}
 			}
 		}
 		if pc.Endpoint == nil {
 			continue
 		}
-		ep, err := numeric(pc.Endpoint)
-		if err != nil {
-			return nil, &ChangeError{pc.PublicKey, "endpoint", err.Error()}
+		if _, err := numeric(pc.Endpoint); err != nil {
+			return &ChangeError{pc.PublicKey, "endpoint", err.Error()}
 		}
-		endpoints[i].Remote = ep
 	}
-	have := len(d.peers)
+	have := d.peers.len()
 	if c.ReplacePeers {
 		have = 0
 	}
-	if have+created > MaxPeers && have+distinctNew(d, c) > MaxPeers {
-		return nil, &ChangeError{Field: "peers", Reason: fmt.Sprintf("more than %d", MaxPeers)}
+	if have+len(c.Peers) > MaxPeers && have+distinctNew(d, c) > MaxPeers {
+		return &ChangeError{Field: "peers", Reason: fmt.Sprintf("more than %d", MaxPeers)}
 	}
-	return endpoints, nil
+	return nil
 }
 
 // distinctNew counts the keys in c that are no peers yet, each once.
@@ -108,7 +98,7 @@ func distinctNew(d *Device, c *conf.Change) int {
 	seen := make(map[key.Public]bool)
 	for i := range c.Peers {
 		k := c.Peers[i].PublicKey
-		if _, ok := d.peers[k]; (!ok || c.ReplacePeers) && !c.Peers[i].Remove {
+		if !c.Peers[i].Remove && (c.ReplacePeers || d.peers.get(k) == nil) {
 			seen[k] = true
 		}
 	}
@@ -127,19 +117,6 @@ func numeric(e *conf.Endpoint) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("%q is not a port number", e.Port)
 	}
 	return netip.AddrPortFrom(a.Unmap(), uint16(port)), nil
-}
-
-// prefixCount is about how many routes c changes.
-func (d *Device) prefixCount(c *conf.Change) int {
-	n := 0
-	for i := range c.Peers {
-		pc := &c.Peers[i]
-		n += len(pc.AllowedIPs)
-		if p := d.peers[pc.PublicKey]; p != nil && (pc.Remove || pc.ReplaceAllowedIPs) {
-			n += len(p.allowed)
-		}
-	}
-	return n
 }
 
 // applySockets makes the changes that the system may refuse.
@@ -215,7 +192,7 @@ func (d *Device) setPrivateKey(k *key.Private) {
 	d.setIdentity(id)
 	now := d.clock.Now()
 	for _, p := range d.order {
-		if p != nil && (id == nil || p.public != id.public) {
+		if p != nil && p.machine != nil && (id == nil || p.public != id.public) {
 			d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
 				return m.HandleStaticChanged(now, fx)
 			})
@@ -244,12 +221,12 @@ type applying struct {
 }
 
 // peer applies one peer change. Order within it is the kernel's: compat 3.3.3.
-func (a *applying) peer(c *conf.PeerChange, ep packet.Endpoint) {
+func (a *applying) peer(c *conf.PeerChange) {
 	d := a.d
 	if id := d.identity.Load(); id != nil && id.public == c.PublicKey {
 		return // our own key: silently nothing
 	}
-	p := d.peers[c.PublicKey]
+	p := d.peers.get(c.PublicKey)
 	if p == nil {
 		if c.Remove || c.UpdateOnly {
 			return
@@ -260,25 +237,60 @@ func (a *applying) peer(c *conf.PeerChange, ep packet.Endpoint) {
 		a.remove(p)
 		return
 	}
-	a.touched = append(a.touched, p)
 	if c.PresharedKey != nil {
-		p.machine.SetPreshared(c.PresharedKey)
+		p.setPreshared(c.PresharedKey)
 	}
 	if c.Endpoint != nil {
-		p.roam(&ep)
+		to, _ := numeric(c.Endpoint) // see check
+		p.roam(&packet.Endpoint{Remote: to})
 	}
-	if c.ReplaceAllowedIPs {
-		for _, prefix := range p.allowed {
-			a.routes.Remove(prefix, p)
-		}
-		p.allowed, p.stale = nil, 0
-	}
-	for _, ip := range c.AllowedIPs {
-		a.allow(p, ip)
-	}
+	a.allowedIPs(p, c)
 	if c.PersistentKeepalive != nil {
 		p.keepalive = *c.PersistentKeepalive
 	}
+	if p.machine != nil || p.keepalive != 0 {
+		a.touched = append(a.touched, p)
+	}
+}
+
+// allowedIPs changes the list of p.
+func (a *applying) allowedIPs(p *peer, c *conf.PeerChange) {
+	if c.ReplaceAllowedIPs {
+		if p.hasJust(c.AllowedIPs) {
+			return
+		}
+		a.routes.Expect(p.allowed.Len())
+		for prefix := range p.allowed.All() {
+			a.routes.Remove(prefix, p)
+		}
+		p.allowed, p.stale = allowedips.List{}, 0
+	}
+	a.routes.Expect(len(c.AllowedIPs))
+	size := 0
+	for _, ip := range c.AllowedIPs {
+		size += allowedips.PackedSize(ip.Prefix)
+	}
+	p.allowed.Grow(size)
+	for _, ip := range c.AllowedIPs {
+		a.allow(p, ip)
+	}
+}
+
+// hasJust reports whether the list of p is what adding ips to an empty one would
+// make it: then there is nothing to do. Where a whole configuration is given
+// again, as `wg syncconf` does, that is so for nearly every peer.
+func (p *peer) hasJust(ips []conf.AllowedIP) bool {
+	if p.stale != 0 || p.allowed.Len() != len(ips) {
+		return false
+	}
+	i := 0
+	for prefix := range p.allowed.All() {
+		if ips[i].Remove || ips[i].Prefix != prefix {
+			return false
+		}
+		i++
+	}
+	return true
 }
 
 // allow gives or takes one prefix.
@@ -293,7 +305,7 @@ func (a *applying) allow(p *peer, ip conf.AllowedIP) {
 		return
 	}
 	a.routes.Insert(ip.Prefix, p)
-	p.allowed = append(p.allowed, ip.Prefix)
+	p.allowed.Append(ip.Prefix)
 	p.compact(a.routes)
 	if had && owner != p {
 		owner.compact(a.routes)
@@ -302,10 +314,10 @@ func (a *applying) allow(p *peer, ip conf.AllowedIP) {
 
 // compact drops stale entries once they are half of the list.
 func (p *peer) compact(routes prefixOwner) {
-	if p.stale*2 <= len(p.allowed) {
+	if int(p.stale)*2 <= p.allowed.Len() {
 		return
 	}
-	p.allowed, p.stale = p.owned(routes), 0
+	p.allowed, p.stale = allowedips.NewList(p.appendOwned(nil, routes)), 0
 }
 
 // prefixOwner is what a routing table and its editor have in common.
@@ -313,30 +325,30 @@ type prefixOwner interface {
 	Get(netip.Prefix) (*peer, bool)
 }
 
-// owned lists the prefixes p has, in the order of insertion; one that was added
-// again stands where it was added last.
-func (p *peer) owned(routes prefixOwner) []netip.Prefix {
+// appendOwned appends the prefixes p has to list, in the order of insertion; one
+// that was added again stands where it was added last.
+func (p *peer) appendOwned(list []netip.Prefix, routes prefixOwner) []netip.Prefix {
 	if p.stale == 0 {
-		return slices.Clone(p.allowed)
+		return slices.AppendSeq(list, p.allowed.All())
 	}
-	seen := make(map[netip.Prefix]bool, len(p.allowed))
-	var out []netip.Prefix
-	for _, prefix := range slices.Backward(p.allowed) {
+	all := slices.Collect(p.allowed.All())
+	seen := make(map[netip.Prefix]bool, len(all))
+	from := len(list)
+	for _, prefix := range slices.Backward(all) {
 		if owner, ok := routes.Get(prefix); ok && owner == p && !seen[prefix] {
 			seen[prefix] = true
-			out = append(out, prefix)
+			list = append(list, prefix)
 		}
 	}
-	slices.Reverse(out)
-	return out
+	slices.Reverse(list[from:])
+	return list
 }
 
 // create adds a peer at the end.
 func (a *applying) create(k key.Public) *peer {
 	d := a.d
-	p := &peer{public: k, order: len(d.order)}
-	p.machine = tunnel.NewPeer(&d.env, k, &p.activity)
-	d.peers[k] = p
+	p := &peer{public: k, order: int32(len(d.order))}
+	d.peers.add(p)
 	d.order = append(d.order, p)
 	return p
 }
@@ -344,24 +356,41 @@ func (a *applying) create(k key.Public) *peer {
 // remove takes a peer and everything it has away.
 func (a *applying) remove(p *peer) {
 	d := a.d
-	d.stop(p)
-	p.removed = true
-	d.due.set(p, 0)
-	for _, prefix := range p.allowed {
+	a.routes.Expect(p.allowed.Len())
+	for prefix := range p.allowed.All() {
 		a.routes.Remove(prefix, p)
 	}
-	p.allowed = nil
-	p.machine.Clear()
-	delete(d.peers, p.public)
+	d.bury(p)
+	d.peers.remove(p)
 	d.order[p.order] = nil
 	d.holes++
 	if d.holes*2 > len(d.order) {
 		d.order = slices.DeleteFunc(d.order, func(p *peer) bool { return p == nil })
 		d.holes = 0
 		for i, p := range d.order {
-			p.order = i
+			p.order = int32(i)
 		}
 	}
+}
+
+// removeAll removes every peer. The new routes are empty already.
+func (a *applying) removeAll() {
+	d := a.d
+	for _, p := range d.order {
+		if p != nil {
+			d.bury(p)
+		}
+	}
+	d.peers, d.order, d.holes = newDirectory(), nil, 0
+}
+
+// bury ends a peer that is about to be forgotten.
+func (d *Device) bury(p *peer) {
+	d.stop(p)
+	p.removed = true
+	d.due.set(p, 0)
+	p.allowed = allowedips.List{}
+	p.clear()
 }
 
 // start brings the touched peers up, when the new routes are in force.
@@ -369,8 +398,8 @@ func (a *applying) start() {
 	d := a.d
 	now := d.clock.Now()
 	for _, p := range a.touched {
-		if p.removed {
-			continue
+		if p.removed || p.machine == nil && (p.keepalive == 0 || !d.up) {
+			continue // it is gone, or has nothing to do
 		}
 		d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
 			if d.up {
@@ -394,22 +423,29 @@ func (a *applying) start() {
 func (d *Device) status() conf.Device {
 	s := conf.Device{
 		Name: d.tun.Name(), PrivateKey: d.privateKey, ListenPort: d.listenPort, FwMark: d.fwMark,
-		Peers: make([]conf.Peer, 0, len(d.peers)),
+		Peers: make([]conf.Peer, 0, d.peers.len()),
 	}
 	if id := d.identity.Load(); id != nil {
 		s.PublicKey = id.public
 	}
 	routes := d.routes.Load()
+	prefixes := make([]netip.Prefix, 0, routes.Len()) // of all peers, in one piece of memory
 	for _, p := range d.order {
 		if p == nil {
 			continue
 		}
 		c := conf.Peer{
-			PublicKey: p.public, LastHandshake: p.lastHandshake,
-			RxBytes: p.rx.Load(), TxBytes: p.tx.Load(), PersistentKeepalive: p.keepalive,
-			AllowedIPs: p.owned(routes),
+			PublicKey: p.public, RxBytes: p.rx.Load(), TxBytes: p.tx.Load(),
+			PersistentKeepalive: p.keepalive,
 		}
-		if psk := p.machine.Preshared(); psk != nil {
+		from := len(prefixes)
+		if prefixes = p.appendOwned(prefixes, routes); from < len(prefixes) {
+			c.AllowedIPs = slices.Clip(prefixes[from:])
+		}
+		if p.lastHandshake != 0 {
+			c.LastHandshake = time.Unix(0, p.lastHandshake)
+		}
+		if psk := p.preshared(); psk != nil {
 			c.PresharedKey = *psk
 		}
 		if ep := p.endpoint.Load(); ep != nil {

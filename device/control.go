@@ -119,11 +119,33 @@ func (d *Device) signalled(p *peer, bits uint32) {
 // deadline. It is the only caller of the machine's inputs.
 func (d *Device) drive(p *peer, input func(*tunnel.Peer, []tunnel.Effect) []tunnel.Effect) {
 	d.acting = p
-	d.fx = input(p.machine, d.fx[:0])
+	m := d.machineOf(p)
+	d.fx = input(m, d.fx[:0])
 	d.perform(p, d.fx)
 	clear(d.fx)
-	d.due.set(p, p.machine.Deadline())
+	d.due.set(p, m.Deadline())
 	d.acting = nil
+}
+
+// machineOf returns the machine of p, made now if this is the first time that it
+// has an input. One without persistent keepalive does nothing when it goes up,
+// and one that has done nothing has nothing to do when it goes down, or for
+// another identity: so none of these need one.
+func (d *Device) machineOf(p *peer) *tunnel.Peer {
+	if p.machine != nil {
+		return p.machine
+	}
+	m := tunnel.NewPeer(&d.env, p.public, &p.activity)
+	if p.psk != nil {
+		m.SetPreshared(p.psk)
+		p.psk.Clear()
+		p.psk = nil
+	}
+	if d.up {
+		m.HandleUp(d.clock.Now(), nil)
+	}
+	p.machine = m
+	return m
 }
 
 // linkEvent follows the interface (compat 4.5).
@@ -159,8 +181,10 @@ func (d *Device) shutdown() {
 	}
 	d.setIdentity(nil)
 	d.crew.sweep()
-	for _, p := range d.peers {
-		p.machine.Clear()
+	for _, p := range d.order {
+		if p != nil {
+			p.clear()
+		}
 	}
 	d.privateKey.Clear()
 }

@@ -35,18 +35,18 @@ func (d *deadlines) set(p *peer, t mono.Time) {
 	case t == 0:
 		d.remove(p)
 	case was == 0:
-		p.place = len(d.heap)
+		p.place = int32(len(d.heap))
 		d.heap = append(d.heap, p)
-		d.up(p.place)
+		d.up(int(p.place))
 	case t < was:
-		d.up(p.place)
+		d.up(int(p.place))
 	default:
-		d.down(p.place)
+		d.down(int(p.place))
 	}
 }
 
 func (d *deadlines) remove(p *peer) {
-	i, last := p.place, len(d.heap)-1
+	i, last := int(p.place), len(d.heap)-1
 	d.swap(i, last)
 	d.heap[last] = nil
 	d.heap = d.heap[:last]
@@ -87,5 +87,5 @@ func (d *deadlines) down(i int) {
 func (d *deadlines) swap(i, j int) {
 	h := d.heap
 	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
+	h[i].place, h[j].place = int32(i), int32(j)
 }

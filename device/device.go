@@ -71,7 +71,7 @@ type Device struct {
 
 	// Owned by control.
 	env        tunnel.Env
-	peers      map[key.Public]*peer
+	peers      directory
 	order      []*peer // by creation; nil where one was removed
 	holes      int
 	due        deadlines
@@ -119,7 +119,7 @@ func New(c Config) (*Device, error) {
 		running:  make(chan struct{}),
 		done:     make(chan struct{}),
 		finished: make(chan *lane),
-		peers:    make(map[key.Public]*peer),
+		peers:    newDirectory(),
 	}
 	d.routes.Store(allowedips.New[*peer]())
 	d.mtu.Store(int32(c.TUN.MTU()))

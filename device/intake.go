@@ -207,7 +207,7 @@ func (d *Device) handshake(in openedInitiation) {
 	var p *peer
 	var input func(*tunnel.Peer, []tunnel.Effect) []tunnel.Effect
 	if in.opened != nil {
-		p = d.peers[in.opened.Remote()]
+		p = d.peers.get(in.opened.Remote())
 		input = func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
 			return m.HandleInitiation(now, in.opened, in.msg.from, fx)
 		}

@@ -42,10 +42,12 @@ func (d *Device) raise(p *peer) {
 	// A lane that had not noticed that the interface went down may have staged
 	// something since.
 	d.own.add(DropStageFull, p.staged.Drop())
-	d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
-		fx = m.SetPersistentKeepalive(now, 0, fx)
-		return m.HandleUp(now, fx)
-	})
+	if p.machine != nil {
+		d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect {
+			fx = m.SetPersistentKeepalive(now, 0, fx)
+			return m.HandleUp(now, fx)
+		})
+	}
 	if p.keepalive != 0 {
 		d.encourage(p)
 	}
@@ -69,6 +71,10 @@ func (d *Device) bringDown() {
 
 // stop erases a peer's sessions and what waits for one.
 func (d *Device) stop(p *peer) {
+	if p.machine == nil {
+		d.own.add(DropStageFull, p.staged.Drop())
+		return
+	}
 	now := d.clock.Now()
 	d.drive(p, func(m *tunnel.Peer, fx []tunnel.Effect) []tunnel.Effect { return m.HandleDown(now, fx) })
 }

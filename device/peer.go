@@ -1,10 +1,9 @@
 package device
 
 import (
-	"net/netip"
 	"sync/atomic"
-	"time"
 
+	"github.com/warrenvpn/warren/internal/allowedips"
 	"github.com/warrenvpn/warren/internal/mono"
 	"github.com/warrenvpn/warren/internal/tunnel"
 	"github.com/warrenvpn/warren/key"
@@ -12,7 +11,9 @@ import (
 )
 
 // peer is one peer as the engine sees it. The first group is shared with the
-// lanes, each field in its own way; the second belongs to control alone.
+// lanes, each field in its own way; the second belongs to control alone. There
+// may be a million of them, most of them idle: what only those that are not need
+// is behind a pointer.
 type peer struct {
 	session  atomic.Pointer[tunnel.Session]  // sending session: control writes, lanes read
 	endpoint atomic.Pointer[packet.Endpoint] // immutable value: control and lanes write, last writer wins
@@ -21,18 +22,50 @@ type peer struct {
 	rx, tx   atomic.Uint64                   // UDP payload bytes
 	pending  atomic.Uint32                   // signal bits for control
 
-	public  key.Public // immutable
-	machine *tunnel.Peer
-
-	nextSignal    *peer // link of the signals list
-	deadline      mono.Time
-	place         int // in the deadlines heap
-	lastHandshake time.Time
 	keepalive     uint16
-	allowed       []netip.Prefix // in order of insertion; entries the routes give to another peer are stale
-	stale         int            // at least this many entries of allowed are stale
-	order         int            // place in Device.order
 	removed       bool
+	public        key.Public     // immutable
+	machine       *tunnel.Peer   // nil: it would be as it was made, and up if the device is; see Device.machineOf
+	psk           *key.Preshared // until there is a machine, which keeps it then; nil: none
+	nextSignal    *peer          // link of the signals list
+	deadline      mono.Time
+	lastHandshake int64           // wall time in nanoseconds since 1970, 0: never
+	allowed       allowedips.List // in order of insertion; entries the routes give to another peer are stale
+	stale         int32           // at least this many entries of allowed are stale
+	place         int32           // in the deadlines heap
+	order         int32           // place in Device.order
+}
+
+// preshared returns the preshared key, or nil. It must not be changed.
+func (p *peer) preshared() *key.Preshared {
+	if p.machine != nil {
+		return p.machine.Preshared()
+	}
+	return p.psk
+}
+
+// setPreshared makes a copy of k the preshared key; a zero key means none.
+func (p *peer) setPreshared(k *key.Preshared) {
+	if p.machine != nil {
+		p.machine.SetPreshared(k)
+		return
+	}
+	if p.psk != nil {
+		p.psk.Clear()
+		p.psk = nil
+	}
+	if k != nil && !k.IsZero() {
+		c := key.NewPreshared(*k.RevealBytes())
+		p.psk = &c
+	}
+}
+
+// clear erases what secrets p holds besides its sessions.
+func (p *peer) clear() {
+	p.setPreshared(nil)
+	if p.machine != nil {
+		p.machine.Clear()
+	}
 }
 
 // roam makes to the endpoint of the peer, if it differs.

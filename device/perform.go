@@ -141,7 +141,7 @@ func (d *Device) flushSender(p *peer) {
 // report notes an event of p's machine.
 func (d *Device) report(p *peer, ev tunnel.Event) {
 	if ev == tunnel.HandshakeComplete {
-		p.lastHandshake = d.clock.Wall()
+		p.lastHandshake = d.clock.Wall().UnixNano()
 	}
 	d.log.Debug(ev.String(), "peer", p.public)
 }

@@ -211,7 +211,7 @@ func TestRemovedPeersKeysAreErased(t *testing.T) {
 		a, b := w.add(1), w.add(2)
 		join(a, b)
 		a.reaches(b)
-		s := a.peers[b.key.Public()].session.Load()
+		s := a.peers.get(b.key.Public()).session.Load()
 		probe := make([]byte, wire.KeepaliveSize)
 		s.Seal(probe, 1<<40)
 		a.must(conf.Change{Peers: []conf.PeerChange{{PublicKey: b.key.Public(), Remove: true}}})

@@ -13,9 +13,14 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// cloneFrom is the number of changes from which copying the whole table once is
-// cheaper than copying a path for each.
-const cloneFrom = 64
+// Copying the whole table once is cheaper than copying a path for each change
+// when there are some changes at all and not many more routes for each of them:
+// a path costs as much as so many routes. So an edit never costs more than its
+// changes would, however large the table is.
+const (
+	cloneFrom   = 64
+	pathInRoute = 64
+)
 
 // Table maps prefixes to values of type V. The zero value is not ready: use New.
 type Table[V comparable] struct {
@@ -36,11 +41,11 @@ func (t *Table[V]) Get(p netip.Prefix) (V, bool) { return t.t.Get(p) }
 // Len returns the number of prefixes.
 func (t *Table[V]) Len() int { return t.t.Size() }
 
-// Edit starts a change of about n prefixes. The receiver stays as it is.
-func (t *Table[V]) Edit(n int) *Editor[V] {
+// Edit starts a change. The receiver stays as it is.
+func (t *Table[V]) Edit() *Editor[V] {
 	e := &Editor[V]{t: t.t}
-	if n >= cloneFrom {
-		e.t, e.owned = t.t.Clone(), true
+	if t.Len() == 0 {
+		e.own()
 	}
 	return e
 }
@@ -48,7 +53,29 @@ func (t *Table[V]) Edit(n int) *Editor[V] {
 // Editor is a change of a table in progress, owned by one goroutine.
 type Editor[V comparable] struct {
 	t     *bart.Table[V]
+	edits int  // so far, while t is shared
 	owned bool // t is a private copy that may be changed in place
+}
+
+// Expect says that about n changes follow, so that the decision how to make
+// them comes before the first of them. Changes need not be announced.
+func (e *Editor[V]) Expect(n int) {
+	if n += e.edits; !e.owned && n >= cloneFrom && n*pathInRoute >= e.t.Size() {
+		e.own()
+	}
+}
+
+func (e *Editor[V]) own() { e.t, e.owned = e.t.Clone(), true }
+
+// shared notes one change and reports whether it is to be made in a copy of its
+// path.
+func (e *Editor[V]) shared() bool {
+	e.Expect(1)
+	if e.owned {
+		return false
+	}
+	e.edits++
+	return true
 }
 
 // Get returns the value of exactly p as changed so far.
@@ -56,11 +83,11 @@ func (e *Editor[V]) Get(p netip.Prefix) (V, bool) { return e.t.Get(p) }
 
 // Insert gives p, which must be masked, to v, whoever had it.
 func (e *Editor[V]) Insert(p netip.Prefix, v V) {
-	if e.owned {
-		e.t.Insert(p, v)
+	if e.shared() {
+		e.t = e.t.InsertPersist(p, v)
 		return
 	}
-	e.t = e.t.InsertPersist(p, v)
+	e.t.Insert(p, v)
 }
 
 // Remove takes p away if v has it, and reports whether that was so.
@@ -68,10 +95,10 @@ func (e *Editor[V]) Remove(p netip.Prefix, v V) bool {
 	if got, ok := e.t.Get(p); !ok || got != v {
 		return false
 	}
-	if e.owned {
-		e.t.Delete(p)
-	} else {
+	if e.shared() {
 		e.t = e.t.DeletePersist(p)
+	} else {
+		e.t.Delete(p)
 	}
 	return true
 }

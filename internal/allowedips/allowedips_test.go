@@ -3,6 +3,7 @@ package allowedips
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -55,7 +56,10 @@ func TestTableEqualsNaiveTable(t *testing.T) {
 		for range 60 {
 			n := 1 + r.IntN(2*cloneFrom)
 			before, beforeLen := tab, tab.Len()
-			e := tab.Edit(n)
+			e := tab.Edit()
+			if r.IntN(2) == 0 {
+				e.Expect(n)
+			}
 			for range n {
 				p, v := randomPrefix(r), r.IntN(50)
 				if r.IntN(3) > 0 {
@@ -86,7 +90,7 @@ func TestTableEqualsNaiveTable(t *testing.T) {
 				}
 			}
 		}
-		e := tab.Edit(len(want))
+		e := tab.Edit()
 		for p, v := range want {
 			if !e.Remove(p, v) {
 				t.Fatalf("seed %d: %v could not be removed from its owner", seed, p)
@@ -99,7 +103,7 @@ func TestTableEqualsNaiveTable(t *testing.T) {
 }
 
 func TestLookupDoesNotAllocate(t *testing.T) {
-	e := New[*int]().Edit(1)
+	e := New[*int]().Edit()
 	v := new(int)
 	e.Insert(netip.MustParsePrefix("10.0.0.0/8"), v)
 	tab, a := e.Table(), netip.MustParseAddr("10.1.2.3")
@@ -108,9 +112,64 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// An edit that is small beside its table must not copy it.
+func TestSmallEditsDoNotCopyTheTable(t *testing.T) {
+	const routes = 200_000
+	e := New[*int]().Edit()
+	v := new(int)
+	for i := range routes / 2 {
+		four, six := peerPrefix(i)
+		e.Insert(four, v)
+		e.Insert(six, v)
+	}
+	tab := e.Table()
+	for _, n := range []int{1, cloneFrom, routes / pathInRoute / 2} {
+		e := tab.Edit()
+		e.Expect(n)
+		for i := range n {
+			_, six := peerPrefix(i)
+			e.Remove(six, v)
+		}
+		if e.owned {
+			t.Errorf("%d changes of %d routes copied all of them", n, routes)
+		}
+		if got := e.Table().Len(); got != routes-n {
+			t.Errorf("%d routes left, want %d", got, routes-n)
+		}
+	}
+	e = tab.Edit()
+	if e.Expect(routes); !e.owned {
+		t.Errorf("a change of all %d routes copies a path for each", routes)
+	}
+}
+
+// P23 (order of iteration): a list returns what was put in, in that order.
+func TestListReturnsWhatWasAppended(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 200 {
+		var want []netip.Prefix
+		var grown List
+		for range r.IntN(40) {
+			p := randomPrefix(r)
+			want = append(want, p)
+			grown.Append(p)
+		}
+		want = append(want, netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"))
+		for _, p := range want[len(want)-3:] {
+			grown.Append(p)
+		}
+		made := NewList(want)
+		for name, l := range map[string]*List{"grown": &grown, "made": &made} {
+			if got := slices.Collect(l.All()); !slices.Equal(got, want) || l.Len() != len(want) {
+				t.Fatalf("%s: %v, want %v", name, got, want)
+			}
+		}
+	}
+}
+
 func BenchmarkLookup1000(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 1))
-	e := New[int]().Edit(1000)
+	e := New[int]().Edit()
 	var addrs [1024]netip.Addr
 	for i := range 1000 {
 		a := netip.AddrFrom4([4]byte{10, byte(r.IntN(256)), byte(r.IntN(256)), 0})

@@ -23,11 +23,11 @@ type StagedPacket struct {
 // last of them was sent (so none is overtaken). Lanes call Push and Confirm, control
 // calls the rest.
 type Staged struct {
-	mu      sync.Mutex     // guards the fields below and every store to current
-	ring    []StagedPacket // nil, or wire.MaxStaged long
-	head    int            // the oldest packet
-	n       int            // how many there are
-	closing bool           // Publish is sending the last packets: see there
+	mu      sync.Mutex                    // guards the fields below and every store to current
+	ring    *[wire.MaxStaged]StagedPacket // nil while there is no packet
+	head    uint8                         // the oldest packet
+	n       uint8                         // how many there are
+	closing bool                          // Publish is sending the last packets: see there
 }
 
 // maxRounds is how often Publish goes back for packets that came while it was
@@ -49,14 +49,14 @@ func (q *Staged) Push(pkt []byte, tos byte, current *atomic.Pointer[Session]) (s
 		return true, 1
 	}
 	if q.ring == nil {
-		q.ring = make([]StagedPacket, wire.MaxStaged)
+		q.ring = new([wire.MaxStaged]StagedPacket)
 	}
-	if q.n == len(q.ring) { // the oldest gives its place, and its memory, to the new one
-		q.head = (q.head + 1) % len(q.ring)
+	if q.n == wire.MaxStaged { // the oldest gives its place, and its memory, to the new one
+		q.head = (q.head + 1) % wire.MaxStaged
 		q.n--
 		dropped = 1
 	}
-	slot := &q.ring[(q.head+q.n)%len(q.ring)]
+	slot := &q.ring[(int(q.head)+int(q.n))%wire.MaxStaged]
 	*slot = StagedPacket{Packet: append(slot.Packet[:0], pkt...), TOS: tos}
 	q.n++
 	return true, dropped
@@ -124,14 +124,14 @@ func (q *Staged) Drop() int {
 	defer q.mu.Unlock()
 	n := q.n
 	q.ring, q.head, q.n = nil, 0, 0
-	return n
+	return int(n)
 }
 
 // Len returns how many packets are staged.
 func (q *Staged) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.n
+	return int(q.n)
 }
 
 // takeLocked empties the queue and returns its packets in order.
@@ -141,7 +141,7 @@ func (q *Staged) takeLocked() []StagedPacket {
 	}
 	pkts := make([]StagedPacket, 0, q.n)
 	for i := range q.n {
-		pkts = append(pkts, q.ring[(q.head+i)%len(q.ring)])
+		pkts = append(pkts, q.ring[(int(q.head)+int(i))%wire.MaxStaged])
 	}
 	q.ring, q.head, q.n = nil, 0, 0
 	return pkts
