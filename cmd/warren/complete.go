@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/warrenvpn/warren/internal/cmd/bench"
 	"github.com/warrenvpn/warren/internal/cmd/complete"
 	"github.com/warrenvpn/warren/internal/cmd/demo"
 	"github.com/warrenvpn/warren/internal/cmd/install"
@@ -27,7 +28,7 @@ func tree() *cobra.Command {
 	root := &cobra.Command{Use: "warren"}
 	root.SetHelpCommand(helpOf())
 	root.AddCommand(complete.Plain("version", "print the version"))
-	cobras := append(tunnel.Commands(), demo.Command(), complete.Command())
+	cobras := append(tunnel.Commands(), demo.Command(), bench.Command(version), complete.Command())
 	cobras = append(cobras, install.Commands(version)...)
 	known := map[string]bool{}
 	for _, c := range cobras {

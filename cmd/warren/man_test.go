@@ -45,7 +45,7 @@ func mentions(page, word string) bool {
 var flagName = regexp.MustCompile(`(?m)^ +(?:-[a-z], )?(--[a-z0-9-]+)`)
 
 func TestManualHasEveryCommandAndFlag(t *testing.T) {
-	all := manual(t, "warren.8.md") + manual(t, "warren-up.8.md") + manual(t, "warren-device.8.md")
+	all := manual(t, "warren.8.md") + manual(t, "warren-up.8.md") + manual(t, "warren-device.8.md") + manual(t, "warren-bench.8.md")
 	for _, f := range families {
 		for _, w := range f.words {
 			if !mentions(all, w.word) {

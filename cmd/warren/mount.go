@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 
+	"github.com/warrenvpn/warren/internal/cmd/bench"
 	"github.com/warrenvpn/warren/internal/cmd/complete"
 	"github.com/warrenvpn/warren/internal/cmd/demo"
 	"github.com/warrenvpn/warren/internal/cmd/device"
@@ -42,6 +43,10 @@ var families = []family{
 	{
 		words: []command{{"demo", "", "make a network of five hosts on this machine and measure it", showing}},
 		run:   withVersion(demo.Main),
+	},
+	{
+		words: []command{{"bench", "", "measure this program beside others on this machine", showing}},
+		run:   withVersion(bench.Main),
 	},
 	{
 		words: []command{

@@ -63,6 +63,7 @@ type page struct {
 var pages = []page{
 	{source: "warren.8.md", name: "warren.8"},
 	{source: "warren-up.8.md", name: "warren-up.8", also: []string{"warren-down.8", "warren-save.8", "warren-strip.8"}},
+	{source: "warren-bench.8.md", name: "warren-bench.8"},
 	{source: "warren-device.8.md", name: "warren-device.8", compat: []string{"wireguard-go.8"}},
 	{source: "wg.8.md", name: "warren-wg.8", compat: []string{"wg.8"}},
 	{source: "wg-quick.8.md", name: "warren-wg-quick.8", compat: []string{"wg-quick.8"}},
