@@ -36,6 +36,7 @@ type node struct {
 	*netlab.Host
 	inner, outer netip.Addr
 	key          key.Private
+	said         output // of a daemon in the foreground
 }
 
 // The interface and the port of every tunnel.
@@ -43,6 +44,9 @@ const (
 	link = "wg0"
 	port = 51820
 )
+
+// patience is how long a program may take until it works.
+const patience = 15 * time.Second
 
 // network is what all tunnel addresses are in.
 var network = netip.MustParsePrefix("10.9.0.0/24")
@@ -77,7 +81,7 @@ func (w *wireguard) start(ctx context.Context, n *node) error {
 		return err
 	}
 	// The reference's command returns before its socket answers.
-	err := retry(ctx, 5*time.Second, func() error {
+	err := retry(ctx, patience, func() error {
 		_, err := n.Run(ctx, append(w.wg[:len(w.wg):len(w.wg)], "show", link)...)
 		return err
 	})

@@ -29,9 +29,24 @@ func (s *suite) summarise(e experiment) {
 		if v := r.measured(all); !math.IsNaN(v) && r.of.rival() != "" {
 			text = fmt.Sprintf("%s: %s and %s %s", r.express(v), r.unit.show(all[ours]), r.unit.show(all[r.of.rival()]), r.unit.name)
 		}
-		if cli.IsTerminal(s.out) {
-			text += "\x1b[K"
-		}
-		s.sayf("%-22s %s", id, text)
+		s.sayf("%-22s %s", id, text+s.besides(r, all)+s.erase())
 	}
+}
+
+// besides says what alternatives reached.
+func (s *suite) besides(r row, all samples) (text string) {
+	for _, c := range s.contestants {
+		if c.other && len(all[c.name]) > 0 {
+			text += fmt.Sprintf("; %s %s", c.title, r.unit.number(median(all[c.name])))
+		}
+	}
+	return text
+}
+
+// erase is what removes the rest of a line that was there before.
+func (s *suite) erase() string {
+	if cli.IsTerminal(s.out) {
+		return "\x1b[K"
+	}
+	return ""
 }

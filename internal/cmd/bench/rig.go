@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/warrenvpn/warren/internal/netlab"
 	"github.com/warrenvpn/warren/key"
@@ -63,7 +62,15 @@ func newRig(ctx context.Context, c *contestant, l line, mtu int) (_ *rig, err er
 			return nil, err
 		}
 	}
-	return r, r.serve(ctx)
+	if err := r.serve(ctx); err != nil {
+		for _, n := range nodes {
+			if text := n.said.String(); text != "" {
+				err = fmt.Errorf("%w\n%s says: %s", err, n.Name(), text)
+			}
+		}
+		return nil, err
+	}
+	return r, nil
 }
 
 // newNode adds a host, the i-th of its lab.
@@ -123,7 +130,7 @@ func (r *rig) serve(ctx context.Context) error {
 		return err
 	}
 	go func() { _ = cmd.Wait() }() // it ends with the rig
-	err := retry(ctx, 10*time.Second, func() error {
+	err := retry(ctx, patience, func() error {
 		_, err := r.iperf(ctx, "-n", "1M")
 		return err
 	})

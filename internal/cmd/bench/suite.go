@@ -18,6 +18,7 @@ type suite struct {
 	*options
 	contestants []*contestant
 	rigs        map[rigKey]*rig
+	hopeless    map[rigKey]bool               // rigs that could not be made
 	samples     map[string]samples            // by row
 	latency     map[string]map[string]*echoes // by state, by contestant
 	problems    []problem
@@ -40,7 +41,8 @@ type problem struct {
 func newSuite(o *options, out io.Writer) *suite {
 	return &suite{
 		options: o, out: out, begin: time.Now(),
-		rigs: map[rigKey]*rig{}, samples: map[string]samples{}, latency: map[string]map[string]*echoes{},
+		rigs: map[rigKey]*rig{}, hopeless: map[rigKey]bool{},
+		samples: map[string]samples{}, latency: map[string]map[string]*echoes{},
 	}
 }
 
@@ -93,7 +95,7 @@ func (s *suite) row(id string) row {
 func (s *suite) takeTurns(ctx context.Context, e experiment) {
 	var all []*contestant
 	for _, c := range s.contestants {
-		if e.takesPart(c) {
+		if e.takesPart(c) && !s.hopeless[rigKey{c.name, e.line}] {
 			all = append(all, c)
 		}
 	}
@@ -157,10 +159,12 @@ func (s *suite) rig(ctx context.Context, c *contestant, l line) (*rig, error) {
 		return r, nil
 	}
 	r, err := newRig(ctx, c, l, s.mtu)
-	if err == nil {
-		s.rigs[k] = r
+	if err != nil {
+		s.hopeless[k] = true // said once, and not tried again
+		return nil, err
 	}
-	return r, err
+	s.rigs[k] = r
+	return r, nil
 }
 
 func (s *suite) closeRig(k rigKey) {
@@ -190,6 +194,20 @@ func (s *suite) find(name string) *contestant {
 func (s *suite) fail(contestant, what string, err error) {
 	s.problems = append(s.problems, problem{contestant, what, err.Error()})
 	s.sayf("%s: %s: %v", contestant, what, err)
+}
+
+// verdict is an error if something that targets ask about was not measured.
+func (s *suite) verdict() error {
+	failed := 0
+	for _, p := range s.problems {
+		if c := s.find(p.Contestant); c != nil && !c.other {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d measurements failed", failed)
+	}
+	return nil
 }
 
 func (s *suite) sayf(format string, args ...any) {
