@@ -135,11 +135,11 @@ func (n *node) bringUp(ctx context.Context, mtu int) error {
 }
 
 func joinBoringTun(o *options, paths []string) func(context.Context, []*node) error {
-	argv := []string{paths[0], "--disable-drop-privileges", "--verbosity", "error"}
+	argv := []string{paths[0], "--disable-drop-privileges", "--verbosity", "error", "--log", "/run/daemon.log"}
 	return (&wireguard{argv: argv, wg: []string{o.self, "wg"}, mtu: o.mtu}).join
 }
 
 func joinGotaTun(o *options, paths []string) func(context.Context, []*node) error {
-	argv := []string{paths[0], "--disable-drop-privileges", "--verbosity", "error"}
+	argv := []string{paths[0], "--disable-drop-privileges", "--verbosity", "error", "--log", "/run/daemon.log"}
 	return (&wireguard{argv: argv, wg: []string{o.self, "wg"}, mtu: o.mtu}).join
 }

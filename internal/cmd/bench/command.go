@@ -26,7 +26,7 @@ type options struct {
 	runs                         int
 	duration                     time.Duration
 	streams, mtu, lanes          int
-	only                         string
+	only, ours                   string
 	reference, limit, handshakes string
 	with                         []string
 	json                         string
@@ -99,7 +99,8 @@ func Command(version string) *cobra.Command {
 	f.IntVar(&o.streams, "streams", 4, "`NUMBER` of streams where there are several")
 	f.IntVar(&o.mtu, "mtu", 1420, "`BYTES` of the tunnel's largest packet")
 	f.IntVar(&o.lanes, "lanes", 0, "`NUMBER` of lanes of this program's daemons; 0: what they choose")
-	f.StringVar(&o.reference, "reference", "", "`PROGRAM` to compare with, called as wireguard-go is")
+	f.StringVar(&o.ours, "ours", "", "`OPTIONS` of `warren device` for this program's daemons")
+	f.StringVar(&o.reference, "reference", "", "`PROGRAM` to compare with, called as wireguard-go is; options may follow")
 	f.StringVar(&o.limit, "limit", "", "`PROGRAM` that is this one without a cipher")
 	f.StringVar(&o.handshakes, "handshakes", "", "`PROGRAM` that counts handshakes")
 	f.StringSliceVar(&o.with, "with", nil, "measure `NAMES` too: "+strings.Join(alternativeNames(), ", "))

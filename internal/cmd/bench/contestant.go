@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,7 +127,7 @@ func retry(ctx context.Context, patience time.Duration, f func() error) error {
 // enlist returns who takes part, ourselves first.
 func (o *options) enlist() ([]*contestant, error) {
 	wg := []string{o.self, "wg"}
-	mine := &wireguard{argv: o.lanesOf([]string{o.self, "device"}), wg: wg, mtu: o.mtu}
+	mine := &wireguard{argv: append([]string{o.self, "device"}, o.tuning()...), wg: wg, mtu: o.mtu}
 	all := []*contestant{{name: ours, title: ours, version: o.version, join: mine.join, alone: mine.start}}
 	c, err := o.findReference()
 	if err != nil {
@@ -140,18 +141,19 @@ func (o *options) enlist() ([]*contestant, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := &wireguard{argv: o.lanesOf([]string{path}), wg: wg, mtu: o.mtu}
+		w := &wireguard{argv: append([]string{path}, o.tuning()...), wg: wg, mtu: o.mtu}
 		all = append(all, &contestant{name: limit, title: "no cipher", version: "this version", join: w.join})
 	}
 	return append(all, &contestant{name: bare, title: "no tunnel"}), nil
 }
 
-// lanesOf adds the option for lanes, if it was given, to a command of ours.
-func (o *options) lanesOf(argv []string) []string {
-	if o.lanes == 0 {
-		return argv
+// tuning is the options of our daemons.
+func (o *options) tuning() []string {
+	options := strings.Fields(o.ours)
+	if o.lanes != 0 {
+		options = append(options, "--lanes", strconv.Itoa(o.lanes))
 	}
-	return append(argv, "--lanes", strconv.Itoa(o.lanes))
+	return options
 }
 
 // selfPath is what programs of this module have in their build information.
@@ -161,8 +163,8 @@ const selfPath = "github.com/warrenvpn/warren"
 // or a wireguard-go in PATH that is not this program by another name. It
 // returns nil if there is none.
 func (o *options) findReference() (*contestant, error) {
-	path := o.reference
-	if path == "" {
+	argv := strings.Fields(o.reference)
+	if len(argv) == 0 {
 		found, err := exec.LookPath("wireguard-go")
 		if err != nil {
 			return nil, nil
@@ -170,17 +172,17 @@ func (o *options) findReference() (*contestant, error) {
 		if name, _ := built(found); strings.HasPrefix(name, selfPath) {
 			return nil, nil
 		}
-		path = found
+		argv = []string{found}
 	}
-	path, err := program("--reference", path)
+	path, err := program("--reference", argv[0])
 	if err != nil {
 		return nil, err
 	}
-	w := &wireguard{argv: []string{path}, wg: []string{o.self, "wg"}, mtu: o.mtu}
+	w := &wireguard{argv: append([]string{path}, argv[1:]...), wg: []string{o.self, "wg"}, mtu: o.mtu}
 	c := &contestant{name: reference, title: filepath.Base(path), join: w.join, alone: w.start}
 	var name string
 	if name, c.version = built(path); strings.HasPrefix(name, selfPath) {
-		w.argv = append(w.argv, "device") // an earlier build of this program
+		w.argv = slices.Insert(w.argv, 1, "device") // an earlier build of this program
 		c.title = "the other warren"
 	}
 	return c, nil

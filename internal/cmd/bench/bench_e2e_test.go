@@ -1,0 +1,182 @@
+//go:build linux && e2e
+
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/netlab"
+)
+
+// What is measured: this program, and it without a cipher.
+var warrenBinary, limitBinary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "bench-*")
+	if err == nil {
+		err = build(dir)
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func build(dir string) error {
+	warrenBinary, limitBinary = filepath.Join(dir, "warren"), filepath.Join(dir, "limit")
+	for _, args := range [][]string{
+		{"build", "-o", warrenBinary, "github.com/warrenvpn/warren/cmd/warren"},
+		{
+			"-C", "../../../bench", "build", "-tags", "nocipher",
+			"-ldflags", "-X github.com/warrenvpn/warren/internal/aead.benchmark=limit", "-o", limitBinary, "./limit",
+		},
+	} {
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", cmd, err, out)
+		}
+	}
+	return os.Chmod(dir, 0o755) // for who is not root
+}
+
+// run calls `warren bench` and returns what it wrote to both outputs.
+func run(t *testing.T, prepare func(*exec.Cmd), args ...string) (out, errs string, code int) {
+	t.Helper()
+	cmd := exec.Command(warrenBinary, append([]string{"bench"}, args...)...)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if prepare != nil {
+		prepare(cmd)
+	}
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+}
+
+// finding makes a command find only these programs.
+func finding(t *testing.T, programs ...string) func(*exec.Cmd) {
+	dir := t.TempDir()
+	for _, p := range programs {
+		file, err := exec.LookPath(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(file, filepath.Join(dir, p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(c *exec.Cmd) { c.Env = append(os.Environ(), "PATH="+dir) }
+}
+
+// Two rows, one run of a second, against itself and the build without a cipher;
+// an alternative that is not there is said once and does no harm.
+func TestBenchMeasures(t *testing.T) {
+	out, errs, code := run(t, finding(t, "iperf3"), "--runs", "1", "--duration", "1s", "--only", "^tcp-limit$|^ping-idle-p50$",
+		"--reference", warrenBinary+" --plan pipelined", "--limit", limitBinary, "--with", "boringtun", "--json", "-")
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	var r Result
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v in\n%s", err, out)
+	}
+	if len(r.Rows) != 2 {
+		t.Fatalf("%d rows, want 2:\n%s", len(r.Rows), out)
+	}
+	for _, row := range r.Rows {
+		for _, who := range []string{ours, reference, bare} {
+			if len(row.Samples[who]) != 1 || row.Samples[who][0] <= 0 {
+				t.Errorf("%s: samples of %s are %v, want one", row.ID, who, row.Samples[who])
+			}
+		}
+	}
+	if limited := r.Rows[0]; len(limited.Samples[limit]) != 1 || limited.Measured == nil || *limited.Measured <= 0 || *limited.Measured > 10 {
+		t.Errorf("beside the limit: %+v", limited)
+	}
+	if len(r.Latency) != 3 || r.Latency[0].Answered < 400 || r.Latency[0].P50 <= 0 || r.Latency[0].P50 > r.Latency[0].Max {
+		t.Errorf("latency is %+v", r.Latency)
+	}
+	if len(r.Problems) != 1 || r.Problems[0].Contestant != "boringtun" || !strings.Contains(r.Problems[0].Error, "cargo install boringtun-cli") {
+		t.Errorf("problems are %+v, want that boringtun is not here, once", r.Problems)
+	}
+	if !strings.Contains(errs, "| ping, idle, p50 | ms |") {
+		t.Errorf("no table beside the JSON:\n%s", errs)
+	}
+	labs, err := netlab.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range labs {
+		if l.Name == "bench" && !l.Alive {
+			t.Errorf("lab %s is left behind", l.ID)
+		}
+	}
+}
+
+// Peers by the thousand, measured as peers by the million are.
+func TestBenchMeasuresPeers(t *testing.T) {
+	o := newOptions("test")
+	o.runs, o.duration, o.streams, o.mtu, o.only = 1, time.Second, 4, 1420, "^idle-|^million-"
+	o.crowd, o.fewer, o.multitude, o.self = 2000, 1000, 3000, warrenBinary
+	o.reference = warrenBinary
+	if err := o.check(); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	s := newSuite(o, &said)
+	var err error
+	if s.contestants, err = o.enlist(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.run(t.Context()); err != nil || len(s.problems) > 0 {
+		t.Fatalf("%v, %v", err, s.problems)
+	}
+	for id, bounds := range map[string][2]float64{
+		rowPeer: {100, 100e3}, rowMillion: {1e-3, 60}, rowMillionPeak: {1e6, 1e9}, rowMillionRest: {1e6, 1e9}, rowMillionTool: {1e6, 1e9},
+	} {
+		if v := s.samples[id][ours]; len(v) != 1 || v[0] < bounds[0] || v[0] > bounds[1] {
+			t.Errorf("%s = %v, want one value within %v", id, v, bounds)
+		}
+	}
+	if v := s.samples[rowIdle]; len(v[ours]) != 1 || len(v[reference]) != 1 || v[ours][0] < 0 || v[ours][0] > 1 {
+		t.Errorf("idle processor time = %v, want a part of a core for both", v)
+	}
+}
+
+func TestBenchSaysWhatIsMissing(t *testing.T) {
+	nobody := func(c *exec.Cmd) {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	for _, tc := range []struct {
+		name       string
+		prepare    func(*exec.Cmd)
+		args, want string
+	}{
+		{"load generator", finding(t), "", "the program iperf3, which makes the load, is not there\nhint: apt install iperf3"},
+		{"root", nobody, "", "making network namespaces needs root\nhint: sudo warren bench"},
+		{"reference", nil, "--reference /nonexistent", "--reference: "},
+		{"daemon", nil, "--only ^tcp$ --runs 1 --duration 1s --ours --nonsense", "there is no option \"--nonsense\""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, errs, code := run(t, tc.prepare, strings.Fields(tc.args)...)
+			if code != 1 || !strings.Contains(errs, tc.want) {
+				t.Errorf("exit code %d, said\n%s\nwant 1 and %q", code, errs, tc.want)
+			}
+		})
+	}
+}
