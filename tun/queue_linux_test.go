@@ -17,7 +17,7 @@ import (
 
 // fakeQueue is a queue over a pair of sockets that keep packets apart as a TUN
 // does; the other end is returned.
-func fakeQueue(t *testing.T, vnet bool, takes uint32) (q *queue, far int) {
+func fakeQueue(t testing.TB, vnet bool, takes uint32) (q *queue, far int) {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
