@@ -116,10 +116,10 @@ func measured(t *testing.T) *suite {
 
 func TestTablesAreMarkdown(t *testing.T) {
 	var b strings.Builder
-	measured(t).result(Machine{Processor: "a processor", Processors: 2, Kernel: "Linux 6", LoadBefore: "0.5", CipherKernel: "fast"}).writeTables(&b)
+	measured(t).result(Machine{Processor: "a processor", Processors: 2, Kernel: "Linux 6", LoadBefore: "0.5", Implementations: map[string]string{"sum": "plain", "aead": "fast"}}).writeTables(&b)
 	const want = `
 a processor, 2 processors, Linux 6; load of the machine before: 0.5.
-warren: 1.0. wireguard-go: v0.1. Cipher kernel: fast. 3 runs of 1 s each, alternating; median (smallest..largest).
+warren: 1.0. wireguard-go: v0.1. In use: aead fast, sum plain. 3 runs of 1 s each, alternating; median (smallest..largest).
 
 | what | unit | no tunnel | wireguard-go | warren | measured | target | stretch |
 |---|---|---|---|---|---|---|---|
@@ -146,9 +146,9 @@ func TestResultIsForPrograms(t *testing.T) {
 	}
 	var got struct {
 		Machine struct {
-			Processors int
-			Kernel     string `json:"kernel"`
-			Cipher     string `json:"cipher_kernel"`
+			Processors      int
+			Kernel          string `json:"kernel"`
+			Implementations map[string]string
 		}
 		Options struct{ Runs int }
 		Rows    []struct {
@@ -172,7 +172,7 @@ func TestResultIsForPrograms(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Machine.Processors == 0 || got.Machine.Kernel == "" || got.Machine.Cipher == "" || got.Options.Runs != 3 {
+	if got.Machine.Processors == 0 || got.Machine.Kernel == "" || got.Machine.Implementations["aead"] == "" || got.Options.Runs != 3 {
 		t.Errorf("machine %+v, options %+v: something is missing", got.Machine, got.Options)
 	}
 	if len(got.Rows) != 2 || len(got.Latency) != 1 || len(got.Problems) != 1 {
@@ -350,5 +350,32 @@ func TestCipherIsTimedBothWays(t *testing.T) {
 	seal, open := cipherSpeed(time.Millisecond)
 	if seal < 1e6 || open < 1e6 || math.IsInf(seal, 0) || math.IsInf(open, 0) {
 		t.Errorf("seal %v, open %v bytes per second", seal, open)
+	}
+}
+
+// What counts handshakes is a program of its own; these stand for it.
+func TestHandshakesAreCountedByAProgram(t *testing.T) {
+	for _, tc := range []struct{ script, want string }{
+		{`[ "$*" = "-json -n 3" ] && echo '{"Ours": 5, "OursAll": [4, 6], "TheirsAll": [1, 2]}'`, ""},
+		{`echo '{}'`, "no figures in {}"},
+		{`echo nonsense`, "invalid character"},
+		{`echo it broke >&2; exit 1`, "exit status 1\nit broke"},
+	} {
+		s := measured(t)
+		s.handshakes = filepath.Join(t.TempDir(), "count")
+		if err := os.WriteFile(s.handshakes, []byte("#!/bin/sh\n"+tc.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		err := shakeHands(t.Context(), s)
+		if tc.want != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s: %v, want %q", tc.script, err, tc.want)
+			}
+			continue
+		}
+		got := s.samples[rowHandshakes]
+		if err != nil || !slices.Equal(got[ours], []float64{4, 6}) || !slices.Equal(got[reference], []float64{1, 2}) {
+			t.Errorf("%s: %v, %v", tc.script, got, err)
+		}
 	}
 }

@@ -219,7 +219,10 @@ func (o *options) prepare() (err error) {
 	if _, err := os.Stat("/dev/net/tun"); errors.Is(err, fs.ErrNotExist) {
 		return cli.WithHint(err, "modprobe tun; a container needs --device /dev/net/tun and --privileged")
 	}
-	return nil
+	if o.handshakes != "" {
+		o.handshakes, err = program("--handshakes", o.handshakes)
+	}
+	return err
 }
 
 func (o *options) printList(w io.Writer) {

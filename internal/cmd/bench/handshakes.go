@@ -16,19 +16,21 @@ func shakeHands(ctx context.Context, s *suite) error {
 		return nil
 	}
 	var errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, s.handshakes, "-runs", strconv.Itoa(s.runs))
+	cmd := exec.CommandContext(ctx, s.handshakes, "-json", "-n", strconv.Itoa(s.runs))
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", s.handshakes, err, bytes.TrimSpace(errs.Bytes()))
 	}
-	// Samples by contestant, in handshakes per second.
-	var got samples
+	// What they made per second, turn by turn.
+	var got struct{ OursAll, TheirsAll []float64 }
 	if err := json.Unmarshal(out, &got); err != nil {
 		return fmt.Errorf("%s: %w", s.handshakes, err)
 	}
-	for _, who := range []string{ours, reference} {
-		s.add(rowHandshakes, who, got[who]...)
+	if len(got.OursAll) == 0 || len(got.TheirsAll) == 0 {
+		return fmt.Errorf("%s: no figures in %s", s.handshakes, bytes.TrimSpace(out))
 	}
+	s.add(rowHandshakes, ours, got.OursAll...)
+	s.add(rowHandshakes, reference, got.TheirsAll...)
 	return nil
 }

@@ -11,13 +11,14 @@ import (
 
 // Machine is what the figures depend on besides the programs.
 type Machine struct {
-	Processor    string `json:"processor"`
-	Processors   int    `json:"processors"`
-	Memory       string `json:"memory"`
-	Kernel       string `json:"kernel"`
-	System       string `json:"system"` // as Go names it: linux/amd64
-	CipherKernel string `json:"cipher_kernel"`
-	Generator    string `json:"load_generator,omitempty"`
+	Processor  string `json:"processor"`
+	Processors int    `json:"processors"`
+	Memory     string `json:"memory"`
+	Kernel     string `json:"kernel"`
+	System     string `json:"system"` // as Go names it: linux/amd64
+	Generator  string `json:"load_generator,omitempty"`
+	// Implementations are those in use, by job: what this processor can.
+	Implementations map[string]string `json:"implementations"`
 	// LoadBefore and LoadAfter are how many processes wanted to run in the last
 	// minute: what else the machine had to do, and what the benchmark did.
 	LoadBefore string `json:"load_before"`
@@ -32,6 +33,8 @@ func describeMachine() Machine {
 		System:     runtime.GOOS + "/" + runtime.GOARCH,
 		LoadBefore: loadOfMachine(),
 		Kernel:     runtime.GOOS,
+
+		Implementations: map[string]string{},
 	}
 	if m.Processor == "" {
 		m.Processor = runtime.GOARCH
@@ -40,8 +43,8 @@ func describeMachine() Machine {
 		m.Kernel = "Linux " + strings.TrimSpace(string(text))
 	}
 	for _, i := range impl.List() {
-		if i.Job == "aead" && i.InUse {
-			m.CipherKernel = i.Name
+		if i.InUse {
+			m.Implementations[i.Job] = i.Name
 		}
 	}
 	return m

@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -16,8 +18,12 @@ func (r *Result) writeTables(w io.Writer) {
 			fmt.Fprintf(w, "%s: %s. ", c.Title, c.Version)
 		}
 	}
-	fmt.Fprintf(w, "Cipher kernel: %s. %d runs of %g s each, alternating; median (smallest..largest).\n\n",
-		m.CipherKernel, r.Options.Runs, r.Options.Duration)
+	var kernels []string
+	for _, job := range slices.Sorted(maps.Keys(m.Implementations)) {
+		kernels = append(kernels, job+" "+m.Implementations[job])
+	}
+	fmt.Fprintf(w, "In use: %s. %d runs of %g s each, alternating; median (smallest..largest).\n\n",
+		strings.Join(kernels, ", "), r.Options.Runs, r.Options.Duration)
 	if len(r.Rows) > 0 {
 		r.writeRows(w)
 	}
