@@ -34,7 +34,7 @@ interop: ## against Linux's own (in QEMU), wireguard-go, the distribution's wg, 
 diff: ## wg and wg-quick beside upstream's newest, fetched without touching the system (root)
 	@scripts/test diff
 
-bench: ## side-by-side benchmarks against wireguard-go (root)
+bench: ## warren bench beside wireguard-go and without a cipher, less than ten minutes (root)
 	@scripts/bench
 
 cross: ## vet and build for every supported platform
