@@ -15,7 +15,7 @@ func BenchmarkLookup(b *testing.B) {
 	for _, size := range []int{1, 1000, 100_000} {
 		r := rand.New(rand.NewPCG(seed, seed))
 		v4, v6 := make([]netip.Addr, size), make([]netip.Addr, size)
-		e := New[int]().Edit(2 * size)
+		e := New[int]().Edit()
 		for i := range size {
 			v4[i] = netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 			v6[i] = netip.AddrFrom16([16]byte{0xfd, 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)})
