@@ -5,7 +5,7 @@
 PREFIX = /usr/local
 T = 30s
 
-.PHONY: help build check test race fuzz e2e interop diff bench cross shape fmt docs demo install uninstall packages clean
+.PHONY: help build check test race fuzz e2e variants interop diff bench cross shape fmt docs demo install uninstall packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r t d; do printf '  make %-8s  %s\n' "$$t" "$$d"; done
@@ -16,7 +16,7 @@ build: ## bin/warren: one static binary, reproducible
 check: ## what a commit must pass: format, vet, staticcheck, architecture, short tests (no root)
 	@scripts/test static short
 
-test: ## everything, as root: unit, race, other platforms, namespaces, interop, diff; one line per group
+test: ## everything, as root: unit, race, other platforms, namespaces, variants, interop, diff; one line per group
 	@scripts/test all
 
 race: ## the unit tests under the race detector
@@ -27,6 +27,9 @@ fuzz: ## every fuzz target for T each (T=30s)
 
 e2e: ## real sockets and TUN devices in network namespaces (root)
 	@scripts/test namespaces
+
+variants: ## the tunnel with every implementation of the cipher in turn, and without each offload (root)
+	@scripts/test variants
 
 interop: ## against Linux's own (in QEMU), wireguard-go, the distribution's wg, and BoringTun where cargo is (root)
 	@INTEROP_ALL=1 scripts/test interop

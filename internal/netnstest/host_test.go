@@ -214,6 +214,10 @@ func (h *host) hasLink(name string) bool {
 	return h.enter("ip", "link", "show", name) == nil
 }
 
+// deviceOptions go to every `warren device`: how the suite is run with an
+// implementation or a plan of choice, or without a feature of the system.
+var deviceOptions = strings.Fields(os.Getenv("WARREN_DEVICE_OPTIONS"))
+
 // device starts `warren device NAME` as a user does, and returns the daemon.
 // Its log is printed if the test fails.
 func (h *host) device(name string, env ...string) *daemon {
@@ -233,7 +237,7 @@ func (h *host) start(name string, env ...string) (*daemon, error) {
 	defer log.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := h.Command(ctx, warren, "device", name)
+	cmd := h.Command(ctx, append(append([]string{warren, "device"}, deviceOptions...), name)...)
 	cmd.Env = append(append(cmd.Env, "LOG_LEVEL=verbose"), env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := h.Start(cmd); err != nil {
@@ -266,7 +270,7 @@ func (d *daemon) find() int {
 	if err != nil {
 		return 0
 	}
-	want := warren + "\x00device\x00" + d.name + "\x00"
+	want := strings.Join(append(append([]string{warren, "device"}, deviceOptions...), d.name, ""), "\x00")
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, l := range lines {
 		if text, _ := os.ReadFile(l); string(text) != want {

@@ -30,6 +30,7 @@ func groups(fuzzTime string) []group {
 		{"emulated", "unit tests as 386, and as arm64 under qemu-user", emulated},
 		{"fuzz", "every fuzz target for a while", func(r *runner) { fuzz(r, fuzzTime) }},
 		{"namespaces", "real sockets and TUN devices in network namespaces", namespaces},
+		{"variants", "the tunnel's tests with every implementation in turn, and without each feature", variants},
 		{"interop", "against other implementations", interop},
 		{"diff", "wg and wg-quick beside upstream's, and what they leave of the system", differential},
 	}
@@ -116,7 +117,7 @@ func cross(r *runner) {
 var portable = []string{
 	"key", "packet", "conf", "uapi", "device",
 	"internal/mono", "internal/tai64n", "internal/wire", "internal/replay", "internal/ippkt", "internal/offload",
-	"internal/aead", "internal/impl", "internal/noise", "internal/cookie", "internal/allowedips", "internal/ratelimit",
+	"internal/aead", "internal/x25519", "internal/impl", "internal/noise", "internal/cookie", "internal/allowedips", "internal/ratelimit",
 	"internal/tunnel", "internal/quick", "internal/wgnl",
 }
 
@@ -159,6 +160,34 @@ func namespaces(r *runner) {
 			continue
 		}
 		r.goTest("namespaces", nil, "", "-tags=e2e", "-count=1", "-timeout=8m", "-run=^("+strings.Join(t.names, "|")+")$", "./"+t.dir)
+	}
+}
+
+// variants runs the tests of the tunnel with what is not chosen by itself on this
+// machine: units with each implementation there is, linked in, and the kernel's
+// scenarios over real devices with each option of `warren device`.
+func variants(r *runner) {
+	list := r.command(nil, "", "go", "run", "./cmd/warren", "device", "--cpu", "list")
+	list.Stderr = r.log
+	out, err := list.Output()
+	if err != nil {
+		r.fail("variants", "list implementations: "+err.Error())
+		return
+	}
+	options := []string{"--plan pipelined", "--lanes 2", "--without offload", "--without segment", "--without coalesce", "--without steer"}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[len(words)-1] != "yes" {
+			continue // cannot run here, or is tested all the time
+		}
+		choice := words[0] + "=" + words[1]
+		options = append(options, "--cpu "+choice)
+		r.goTest("variants", nil, "", "-short", "-timeout=8m", "-ldflags=-X "+modulePath+"/internal/impl.forced="+choice,
+			"./device", "./internal/tunnel", "./internal/noise", "./internal/aead", "./internal/offload", "./internal/ippkt", "./internal/x25519")
+	}
+	for _, o := range options {
+		r.goTest("variants", []string{"WARREN_DEVICE_OPTIONS=" + o}, "", "-tags=e2e", "-count=1", "-timeout=8m",
+			"-run=^Test(K01|K09|K10|K12|K14|K24|K32|BulkTCPIsIntact|UDPFloods)", "./internal/netnstest")
 	}
 }
 
