@@ -51,6 +51,6 @@ func Device(args []string) Reply {
 		return only()
 	}
 	return only("-f\tstay in the foreground", "--foreground\tstay in the foreground",
-		"--cpu\tchoose an implementation", "--lanes\tqueues and sockets", "--plan\tinline or pipelined",
+		"--cpu\tchoose an implementation", "--lanes\tqueues and sockets", "--nice\tpriority", "--plan\tinline or pipelined",
 		"--without\tdo without a feature of the system", "--version\tprint the version", "--help\tprint what there is")
 }

@@ -27,6 +27,8 @@ How the work is done is chosen for this machine. To choose yourself:
   --cpu CHOICE       of the implementations that ` + "`--cpu list`" + ` shows: "generic",
                      or by job, as in "aead=avx2,checksum=generic"
   --lanes N          queues of the interface, and sockets per family: 1 to %[2]d
+  --nice N           priority of the process, -20 (most urgent, and what root
+                     gets) to 19
   --plan PLAN        inline: a lane does all of its work on one thread;
                      pipelined: handing over to the system has another
   --without LIST     do without offload (TUN super-packets), segment and coalesce
@@ -108,6 +110,9 @@ func run(s *settings, version string) error {
 	}
 	if !s.foreground {
 		return launch(s, link, socket)
+	}
+	if err := s.prioritise(s.background()); err != nil {
+		return errors.Join(err, socket.Close(), link.Close())
 	}
 	log, place := newLog(s, name, os.Stdout)
 	if s.background() && !s.keepOutput {

@@ -21,6 +21,23 @@ type tuning struct {
 	lanes     int // 0: chosen
 	pipelined bool
 	without   []string // features
+	nice      *int     // nil: defaultNice, if we may
+}
+
+// defaultNice puts the device in front of the programs whose packets it carries,
+// as a kernel's packets are handled before programs run. What waits for it stays
+// short then: a program that fills the tunnel cannot keep the processor from the
+// packets of the others (docs/performance.md).
+const defaultNice = -20
+
+// prioritise sets the priority of this process. Only a value that was asked for
+// has to be had.
+func (t *tuning) prioritise(alone bool) error {
+	if t.nice != nil {
+		return setPriority(*t.nice, alone)
+	}
+	_ = setPriority(defaultNice, alone)
+	return nil
 }
 
 // features are what --without can switch off.
@@ -45,6 +62,12 @@ func (t *tuning) set(option, value string) error {
 			return usageError(fmt.Sprintf("--lanes %s: want a number from 1 to %d", value, maxLanes))
 		}
 		t.lanes = n
+	case "--nice":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < -20 || n > 19 {
+			return usageError(fmt.Sprintf("--nice %s: want a number from -20, the most urgent, to 19", value))
+		}
+		t.nice = &n
 	case "--plan":
 		if value != "inline" && value != "pipelined" {
 			return usageError(fmt.Sprintf("--plan %s: want inline or pipelined", value))
@@ -63,7 +86,7 @@ func (t *tuning) set(option, value string) error {
 
 // takesValue reports whether option is one of set's.
 func takesValue(option string) bool {
-	return slices.Contains([]string{"--cpu", "--lanes", "--plan", "--without"}, option)
+	return slices.Contains([]string{"--cpu", "--lanes", "--nice", "--plan", "--without"}, option)
 }
 
 func (t *tuning) has(feature string) bool { return !slices.Contains(t.without, feature) }
