@@ -54,6 +54,11 @@ func (p Partial) Add32(w uint32) Partial {
 //
 // hot path
 func Sum(b []byte) Partial {
+	if len(b) >= kernelLeast && len(b) < kernelLimit {
+		if s, ok := kernels.Get().sum(b); ok {
+			return s
+		}
+	}
 	var s, c uint64
 	for len(b) >= 64 {
 		w := b[:64:64]
@@ -83,6 +88,11 @@ func Sum(b []byte) Partial {
 // hot path
 func CopySum(dst, src []byte) Partial {
 	dst = dst[:len(src)]
+	if len(src) >= kernelLeast && len(src) < kernelLimit {
+		if s, ok := kernels.Get().copySum(dst, src); ok {
+			return s
+		}
+	}
 	var s, c uint64
 	for len(src) >= 64 && len(dst) >= 64 {
 		r, w := src[:64:64], dst[:64:64]

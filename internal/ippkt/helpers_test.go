@@ -26,12 +26,12 @@ func fill(r *rand.Rand, b []byte) {
 
 // naiveSum is RFC 1071 1 as it is written there.
 func naiveSum(b []byte) uint16 {
-	var s uint32
+	var s uint64
 	for ; len(b) > 1; b = b[2:] {
-		s += uint32(b[0])<<8 | uint32(b[1])
+		s += uint64(b[0])<<8 | uint64(b[1])
 	}
 	if len(b) == 1 {
-		s += uint32(b[0]) << 8
+		s += uint64(b[0]) << 8
 	}
 	for s>>16 != 0 {
 		s = s&0xffff + s>>16
