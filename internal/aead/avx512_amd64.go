@@ -59,10 +59,12 @@ type oneTimeKeys [4][groupSize]uint64
 
 // Rows of wide.poly.
 const (
-	rowOffset = 0
-	rowLength = 1
-	rowTag    = 2
-	polyRows  = 28
+	rowOffset = 0 // where a lane reads next, relative to its text
+	rowLength = 1 // of its text
+	rowEnds   = 2 // all ones if the last block is in this lane
+	rowStride = 3 // from step to step, in lane 0
+	rowTag    = 4 // two: low, high
+	polyRows  = 52
 )
 
 // packer is what the kernel keeps in a Run.
@@ -208,27 +210,45 @@ func (v *packer) writeTags(messages [][]byte, first int) {
 // message first of the run.
 //
 // All lanes end with the same step, so a step is ragged if a text shorter than
-// the others has not begun, or begins in it.
+// the others has not begun, or begins in it. Few messages have several lanes
+// each, which take turns by 64 bytes.
 func (v *packer) authenticate(messages [][]byte, first int) {
-	p := &v.wide.poly
-	steps := 1
-	for i := range groupSize {
-		m := messages[min(i, len(messages)-1)] // lanes too many do the same again
-		n := max(len(m)-Overhead, 0)
-		p[rowLength][i] = uint64(n)
-		steps = max(steps, (n+15)/16/4+1)
-		v.texts[i] = unsafe.SliceData(m)
+	p, keys := &v.wide.poly, &v.wide.keys[first/groupSize%groupCount]
+	chunks := 1 // of four blocks, in the longest
+	for _, m := range messages {
+		chunks = max(chunks, (len(m)-Overhead+15)/16/4+1)
 	}
-	ragged := 0
+	split := 0
+	if chunks > 8 {
+		split = [groupSize + 1]int{0, 3, 2, 1, 1, 0, 0, 0, 0}[len(messages)]
+	}
+	steps := (chunks + 1<<split - 1) >> split
+	stride := 64 << split
+	p[rowStride][0] = uint64(stride)
+	least := 0
 	for i := range groupSize {
-		blocks := int(p[rowLength][i]+15) / 16
-		offset := 16*(blocks+1) - 64*steps
+		n := min(i>>split, len(messages)-1) // lanes too many do the same again
+		m := messages[n]
+		length := max(len(m)-Overhead, 0)
+		turn := i & (1<<split - 1)
+		offset := (length+15)/16*16 + 16 - stride*steps + 64*turn
+		least = min(least, offset)
 		p[rowOffset][i] = uint64(offset)
-		ragged = max(ragged, (63-offset)/64)
+		p[rowLength][i] = uint64(length)
+		p[rowEnds][i] = 0
+		if turn == 1<<split-1 {
+			p[rowEnds][i] = ^uint64(0)
+		}
+		if v.texts[i] = unsafe.SliceData(m); length == 0 {
+			v.texts[i] = &v.wide.stream[0] // not read, but it must be there
+		}
 	}
-	ragged = min(ragged, steps-1)
+	if split > 0 {
+		keys.spread(split)
+	}
+	ragged := min((stride-1-least)/stride, steps-1)
 	whole := steps - 1 - ragged
-	for keys := &v.wide.keys[first/groupSize%groupCount]; ; keys = nil {
+	for {
 		a := min(ragged, callSteps)
 		ragged -= a
 		b := 0
@@ -237,9 +257,22 @@ func (v *packer) authenticate(messages [][]byte, first int) {
 			whole -= b
 		}
 		ends := ragged+whole == 0
-		poly1305AVX512(p, (*[4][8]uint64)(keys), &v.texts, a, b, ends)
+		poly1305AVX512(p, (*[4][8]uint64)(keys), &v.texts, split, a, b, ends)
 		if ends {
-			return
+			break
+		}
+		keys = nil
+	}
+	for i := range messages {
+		p[rowTag][i], p[rowTag+1][i] = p[rowTag][i<<split], p[rowTag+1][i<<split]
+	}
+}
+
+// spread gives the key of a message to all of its lanes.
+func (o *oneTimeKeys) spread(split int) {
+	for i := range o {
+		for lane := groupSize - 1; lane >= 0; lane-- {
+			o[i][lane] = o[i][lane>>split]
 		}
 	}
 }

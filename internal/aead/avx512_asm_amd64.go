@@ -20,7 +20,7 @@ func chacha32AVX512(key *[32]byte, segments *byte, n int, stream *[3456]byte)
 func xorLanesAVX512(segments *byte, n int, stream *[3456]byte)
 
 // poly1305AVX512 takes ragged steps, in which blocks of some messages may be missing, then whole ones,
-// and if ends is set the last one, and writes tags. It begins anew if keys is not nil.
+// and if ends is set the last one, and writes tags. A message has 1<<split lanes. It begins anew if keys is not nil.
 //
 //go:noescape
-func poly1305AVX512(memory *[28][8]uint64, keys *[4][8]uint64, texts *[8]*byte, ragged int, whole int, ends bool)
+func poly1305AVX512(memory *[52][8]uint64, keys *[4][8]uint64, texts *[8]*byte, split int, ragged int, whole int, ends bool)
