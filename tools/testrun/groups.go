@@ -69,6 +69,7 @@ func static(r *runner) {
 		}
 	}
 	r.goTest("tools", nil, "tools", "./...")
+	r.goTest("bench", nil, "bench", "./...")
 	r.check("go mod tidy", false, nil, "go", "mod", "tidy", "-diff")
 	r.goTest("architecture", nil, "", "-count=1", "./internal/archtest")
 	reproducible(r)

@@ -26,6 +26,7 @@ type OptionResult struct {
 	MTU      int     `json:"mtu"`
 	Lanes    int     `json:"lanes,omitempty"` // absent: what the daemon chooses
 	Only     string  `json:"only,omitempty"`
+	Ours     string  `json:"ours,omitempty"` // options of our daemons
 }
 
 // Contestant is a program that was measured.
@@ -73,7 +74,7 @@ func (s *suite) result(m Machine) *Result {
 		Problems: s.problems,
 		Seconds:  time.Since(s.begin).Seconds(),
 		Options: OptionResult{
-			Runs: s.runs, Duration: s.duration.Seconds(), Streams: s.streams, MTU: s.mtu, Lanes: s.lanes, Only: s.only,
+			Runs: s.runs, Duration: s.duration.Seconds(), Streams: s.streams, MTU: s.mtu, Lanes: s.lanes, Only: s.only, Ours: s.ours,
 		},
 	}
 	for _, c := range s.contestants {
