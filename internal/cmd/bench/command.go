@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -209,6 +210,9 @@ func (o *options) prepare() (err error) {
 	}
 	if o.self, err = filepath.EvalSymlinks(o.self); err != nil {
 		return fmt.Errorf("find this program: %w", err)
+	}
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("network namespaces on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
 	if os.Geteuid() != 0 {
 		return cli.WithHint(errNotRoot, "sudo warren bench")

@@ -18,6 +18,12 @@ import (
 // settle is how long a daemon is left alone before its idleness is measured.
 const settle = 2 * time.Second
 
+// The fields of /proc/PID/status in use, proc_pid_status(5).
+const (
+	residentNow  = "VmRSS"
+	residentPeak = "VmHWM"
+)
+
 // crowd measures what peers cost that say nothing: one daemon on a host of its
 // own, and a file of peers. The reference gets fewer, since it takes longer.
 func crowd(ctx context.Context, s *suite) error {

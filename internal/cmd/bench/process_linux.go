@@ -40,12 +40,6 @@ func eachProcess(h *netlab.Host, f func(dir string) error) error {
 	})
 }
 
-// The fields of /proc/PID/status in use, proc_pid_status(5).
-const (
-	residentNow  = "VmRSS"
-	residentPeak = "VmHWM"
-)
-
 // memoryOf returns a size from the status of the processes, added up, in bytes.
 func memoryOf(h *netlab.Host, field string) (size float64, err error) {
 	err = eachProcess(h, func(dir string) error {
