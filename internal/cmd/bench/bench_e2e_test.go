@@ -128,6 +128,38 @@ func TestBenchMeasures(t *testing.T) {
 	}
 }
 
+// What distributions have is configured so that it carries packets.
+func TestAlternativesWork(t *testing.T) {
+	o := newOptions("test")
+	o.mtu, o.self = 1420, warrenBinary
+	for _, a := range alternatives {
+		if a.name != "openvpn" && a.name != "tinc" && a.name != "nebula" {
+			continue // crates: interop has BoringTun
+		}
+		t.Run(a.name, func(t *testing.T) {
+			c, err := a.enlist(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.version == "of unknown version" {
+				t.Error("its version is not found out")
+			}
+			r, err := newRig(t.Context(), c, direct, o.mtu)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.close()
+			e, err := r.echoes(t.Context(), 20)
+			if err != nil || len(e.times) < 10 {
+				t.Errorf("echoes: %v, %v", e, err)
+			}
+			if size, err := memoryOf(r.server, residentNow); err != nil || size < 1e6 {
+				t.Errorf("its memory is %v, %v", size, err)
+			}
+		})
+	}
+}
+
 // Peers by the thousand, measured as peers by the million are.
 func TestBenchMeasuresPeers(t *testing.T) {
 	o := newOptions("test")

@@ -291,6 +291,7 @@ func TestFlagsThatCannotBeMeant(t *testing.T) {
 		{"--mtu 100", "--mtu 100: want 1280 to"},
 		{"--streams 1000", "--streams 1000: want 1 to 128"},
 		{"--lanes -1", "--lanes -1: want 0 to 64"},
+		{"--with tinc,wireguard", "--with wireguard: there is none of this name"},
 		{"--no-such-flag", "unknown flag"},
 		{"word", `there is no argument "word"`},
 		{"--list --json -", "none of the others can be"},
@@ -377,5 +378,35 @@ func TestHandshakesAreCountedByAProgram(t *testing.T) {
 		if err != nil || !slices.Equal(got[ours], []float64{4, 6}) || !slices.Equal(got[reference], []float64{1, 2}) {
 			t.Errorf("%s: %v, %v", tc.script, got, err)
 		}
+	}
+}
+
+func TestVersionIsFoundInWhatProgramsPrint(t *testing.T) {
+	for text, want := range map[string]string{
+		"OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)]\nlibrary versions: OpenSSL 3.0.19": "2.6.14",
+		"tinc version 1.0.36\nCopyright (C) 1998-2019":                                         "1.0.36",
+		"Version: 1.11.0\n": "1.11.0", "boringtun 0.7.1": "0.7.1", "": "of unknown version", "error 7": "of unknown version",
+	} {
+		if got := versionIn(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// One that is not here is named once, and is no failure of the whole.
+func TestMissingAlternativeIsSaidOnce(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	s := measured(t)
+	s.problems, s.with = nil, []string{"tinc", "nebula"}
+	s.addAlternatives(t.Context())
+	if len(s.problems) != 2 || len(s.contestants) != 3 || s.verdict() != nil {
+		t.Errorf("problems %v, %d contestants, verdict %v; want two, three and none", s.problems, len(s.contestants), s.verdict())
+	}
+	if got := s.problems[0]; got.Contestant != "tinc" || got.Error != "no tincd in PATH (apt install tinc)" {
+		t.Errorf("said is %+v", got)
+	}
+	s.fail(ours, rowTCP, errors.New("it broke"))
+	if s.verdict() == nil {
+		t.Error("a row of this program that was not measured is no failure")
 	}
 }
