@@ -323,6 +323,21 @@ func TestListHasEveryRow(t *testing.T) {
 	}
 }
 
+func TestFlagsComplete(t *testing.T) {
+	c := Command("")
+	for flag, want := range map[string]string{"only": rowRelay + "\t1 TCP stream through", "with": "tinc"} {
+		f, ok := c.GetFlagCompletionFunc(flag)
+		if !ok {
+			t.Errorf("--%s is not completed", flag)
+			continue
+		}
+		words, _ := f(c, nil, "")
+		if !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, want) }) {
+			t.Errorf("--%s: %q, want %q among them", flag, words, want)
+		}
+	}
+}
+
 func TestReferenceIsAnotherProgram(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -109,9 +109,24 @@ func Command(version string) *cobra.Command {
 	f.BoolVar(&o.list, "list", false, "print the rows and what they should reach")
 	f.BoolP("help", "h", false, "print this text")
 	c.MarkFlagsMutuallyExclusive("list", "json")
+	o.complete(c)
 	c.SetHelpCommand(&cobra.Command{Hidden: true})
 	c.CompletionOptions.DisableDefaultCmd = true
 	return c
+}
+
+// complete says which words flags take.
+func (o *options) complete(c *cobra.Command) {
+	var rows []string
+	for _, r := range o.rows() {
+		rows = append(rows, r.id+"\t"+r.what)
+	}
+	for flag, words := range map[string][]string{"only": rows, "with": alternativeNames()} {
+		fixed := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+		if err := c.RegisterFlagCompletionFunc(flag, fixed); err != nil {
+			panic("bench: " + err.Error()) // there is no such flag
+		}
+	}
 }
 
 // run does what the flags say.
