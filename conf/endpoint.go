@@ -31,5 +31,10 @@ func (e Endpoint) AddrPort() (ap netip.AddrPort, ok bool) {
 
 // NumericEndpoint returns the endpoint of an address.
 func NumericEndpoint(ap netip.AddrPort) Endpoint {
-	return Endpoint{Host: ap.Addr().String(), Port: strconv.Itoa(int(ap.Port()))}
+	// Both parts in one string: there may be a million of them.
+	var buf [64]byte
+	text := ap.Addr().AppendTo(buf[:0])
+	host := len(text)
+	s := string(strconv.AppendUint(text, uint64(ap.Port()), 10))
+	return Endpoint{Host: s[:host], Port: s[host:]}
 }

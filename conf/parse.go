@@ -1,12 +1,13 @@
 package conf
 
 import (
-	"bufio"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/warrenvpn/warren/internal/slab"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -36,34 +37,39 @@ type Options struct {
 	Service func(name string) (uint16, error)
 }
 
-// maxLine is the longest line, in bytes: a list of some 400 000 allowed IPs.
-const maxLine = 16 << 20
-
 // Parse reads wg(8) configuration text. name is the file's, for messages.
 func Parse(r io.Reader, name string, o Options) (*Config, error) {
 	p := parser{file: name, options: o, config: &Config{}}
-	in := bufio.NewScanner(r)
-	in.Buffer(make([]byte, 0, 4096), maxLine)
-	for n := 1; in.Scan(); n++ {
-		if err := p.parseLine(n, in.Text()); err != nil {
+	in := lineReader{r: r}
+	for n := 1; ; n++ {
+		line, err := in.next()
+		if errors.Is(err, io.EOF) {
+			return p.finish()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := p.parseLine(n, line); err != nil {
 			return nil, err
 		}
 	}
-	if err := in.Err(); err != nil {
-		return nil, err
-	}
-	return p.finish()
 }
 
 // parser reads lines one after the other.
 type parser struct {
-	file    string
-	options Options
-	config  *Config
-	section section
-	started []int // the line each peer section begins at
-	line    int   // the present one
-	raw     string
+	file     string
+	options  Options
+	config   *Config
+	section  section
+	began    int  // the line of the present peer section
+	named    bool // it has a public key
+	nameless int  // the line of the first one that had none; 0: none
+	line     int  // the present one
+	raw      string
+
+	// Memory of all peers together, as single pieces would be millions.
+	lists     slab.Slab[AllowedIP]
+	endpoints slab.Slab[Endpoint]
 }
 
 type section uint8
@@ -83,36 +89,66 @@ func (p *parser) parseLine(n int, raw string) error {
 	// wg(8) handles lines as C strings: nothing follows a zero byte.
 	text, _, _ = strings.Cut(text, "\x00")
 	text, _, _ = strings.Cut(text, "#")
-	text = RemoveSpace(text)
+	k, v, isPair := strings.Cut(text, "=")
+	k, v = RemoveSpace(k), RemoveSpace(v)
 	switch {
-	case text == "":
+	case isPair:
+	case k == "":
 		return nil
-	case equalFold(text, "[Interface]"):
+	case equalFold(k, "[Interface]"):
+		p.endPeer()
 		p.section = interfaceSection
 		return nil
-	case equalFold(text, "[Peer]"):
+	case equalFold(k, "[Peer]"):
+		p.endPeer()
 		p.section = peerSection
-		p.config.Peers = append(p.config.Peers, PeerChange{ReplaceAllowedIPs: true})
-		p.started = append(p.started, n)
+		p.beginPeer()
 		return nil
 	}
-	if err := p.assign(text); err != nil {
-		return p.mistake(text, err)
+	if err := p.assign(k, v, isPair); err != nil {
+		return p.mistake(k, err)
 	}
 	return nil
 }
 
+// beginPeer adds a peer for the lines that follow.
+func (p *parser) beginPeer() {
+	c := p.config
+	if n := len(c.Peers); n == cap(c.Peers) {
+		// Doubled, also where append would add a quarter: fewer copies of what is
+		// large, and memory that is not used yet is none.
+		c.Peers = slices.Grow(c.Peers, max(n, 1))
+	}
+	c.Peers = append(c.Peers, PeerChange{ReplaceAllowedIPs: true})
+	p.began, p.named = p.line, false
+}
+
+// peer returns the peer of the present section.
+func (p *parser) peer() *PeerChange { return &p.config.Peers[len(p.config.Peers)-1] }
+
+// endPeer ends the section of a peer, if that is what the present one is.
+func (p *parser) endPeer() {
+	if p.section != peerSection {
+		return
+	}
+	if c := p.peer(); len(c.AllowedIPs) > 0 {
+		c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
+	}
+	if !p.named && p.nameless == 0 {
+		p.nameless = p.began
+	}
+}
+
 // assign handles key=value.
-func (p *parser) assign(text string) error {
-	k, v, ok := strings.Cut(text, "=")
+func (p *parser) assign(k, v string, isPair bool) error {
 	name, known := lookUp(p.section, k)
-	if !ok || !known || v == "" && name != "AllowedIPs" {
-		return p.unrecognized(text, k, v, ok)
+	if !isPair || !known || v == "" && name != "AllowedIPs" {
+		return p.unrecognized(k, v, isPair)
 	}
 	if p.section == interfaceSection {
 		return named(name, p.interfaceKey(name, v))
 	}
-	return named(name, p.peerKey(&p.config.Peers[len(p.config.Peers)-1], name, v))
+	return named(name, p.peerKey(p.peer(), name, v))
 }
 
 // keysOf are the keys of each section as documented.
@@ -154,7 +190,7 @@ func (p *parser) listenPort(v string) (string, error) {
 		return "", err
 	}
 	if p.options.Service == nil || !isName(v) {
-		return v, nil
+		return strings.Clone(v), nil
 	}
 	n, err := p.options.Service(v)
 	if err != nil {
@@ -176,9 +212,7 @@ func (p *parser) peerKey(c *PeerChange, name, v string) error {
 	case "PublicKey":
 		k, err := ParsePublicKey(v)
 		c.PublicKey = k
-		if err == nil {
-			p.started[len(p.started)-1] = 0 // named
-		}
+		p.named = p.named || err == nil
 		return err
 	case "PresharedKey":
 		k, err := ParsePresharedKey(v)
@@ -189,19 +223,36 @@ func (p *parser) peerKey(c *PeerChange, name, v string) error {
 		c.PersistentKeepalive = &s
 		return err
 	case "Endpoint":
-		e, err := ParseEndpoint(v)
-		if err == nil && p.options.Endpoint != nil {
-			e, err = p.options.Endpoint(v, e)
-		}
-		c.Endpoint = &e
-		return err
+		c.Endpoint = p.endpoints.One()
+		return p.endpoint(c.Endpoint, v)
 	default: // AllowedIPs
-		a, err := ParseAllowedIPs(v)
+		if len(c.AllowedIPs) == 0 {
+			c.AllowedIPs = p.lists.Begin()
+		}
+		a := AllowedIPs{List: c.AllowedIPs}
+		err := a.parse(v)
 		p.warn(a.Warnings)
-		c.AllowedIPs = append(c.AllowedIPs, a.List...)
-		c.ReplaceAllowedIPs = !a.Incremental
+		c.AllowedIPs, c.ReplaceAllowedIPs = a.List, !a.Incremental
 		return err
 	}
+}
+
+func (p *parser) endpoint(to *Endpoint, v string) error {
+	given, err := ParseEndpoint(v)
+	if err != nil {
+		return err
+	}
+	*to = given
+	if p.options.Endpoint != nil {
+		if *to, err = p.options.Endpoint(v, given); err != nil {
+			return err
+		}
+	}
+	if *to == given { // and so parts of a block of lines, which is not to stay
+		s := given.Host + given.Port
+		*to = Endpoint{Host: s[:len(given.Host)], Port: s[len(given.Host):]}
+	}
+	return nil
 }
 
 func (p *parser) warn(texts []string) {
@@ -215,20 +266,23 @@ func (p *parser) warn(texts []string) {
 
 // finish checks what only the whole text shows.
 func (p *parser) finish() (*Config, error) {
-	for _, line := range p.started {
-		if line != 0 {
-			return nil, &ParseError{
-				File: p.file, Line: line, Column: 1, Key: "PublicKey",
-				Detail: "this peer has no public key", Hint: "every [Peer] needs a line PublicKey = ...",
-				Tool: "A peer is missing a public key", Err: ErrNoPublicKey,
-			}
+	p.endPeer()
+	if p.nameless != 0 {
+		return nil, &ParseError{
+			File: p.file, Line: p.nameless, Column: 1, Key: "PublicKey",
+			Detail: "this peer has no public key", Hint: "every [Peer] needs a line PublicKey = ...",
+			Tool: "A peer is missing a public key", Err: ErrNoPublicKey,
 		}
 	}
 	return p.config, nil
 }
 
 // unrecognized explains a line that means nothing.
-func (p *parser) unrecognized(text, k, v string, hasValue bool) error {
+func (p *parser) unrecognized(k, v string, hasValue bool) error {
+	text := k
+	if hasValue {
+		text += "=" + v
+	}
 	e := &ParseError{Tool: "Line unrecognized: `" + text + "'", Err: ErrUnknownKey}
 	_, isInterface := lookUp(interfaceSection, k)
 	_, isPeer := lookUp(peerSection, k)
@@ -274,6 +328,9 @@ func tooLong(k string) string {
 
 // named adds the key to a *ParseError.
 func named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var e *ParseError
 	if errors.As(err, &e) && e.Key == "" {
 		e.Key = name
@@ -282,12 +339,11 @@ func named(name string, err error) error {
 }
 
 // mistake adds the place of the present line to an error.
-func (p *parser) mistake(text string, err error) error {
+func (p *parser) mistake(k string, err error) error {
 	var e *ParseError
 	if !errors.As(err, &e) {
 		// From a function in Options: its text is what is said of it.
 		e = &ParseError{Detail: err.Error(), Tool: err.Error(), Err: err}
-		k, _, _ := strings.Cut(text, "=")
 		e.Key, _ = lookUp(p.section, k)
 	}
 	e.File, e.Line, e.Column = p.file, p.line, p.column(e)

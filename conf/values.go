@@ -197,8 +197,16 @@ type AllowedIPs struct {
 // before it.
 func ParseAllowedIPs(s string) (AllowedIPs, error) {
 	var a AllowedIPs
+	if err := a.parse(s); err != nil {
+		return AllowedIPs{Warnings: a.Warnings}, err
+	}
+	return a, nil
+}
+
+// parse appends what s says to a.
+func (a *AllowedIPs) parse(s string) error {
 	if s == "" {
-		return a, nil
+		return nil
 	}
 	for element := range strings.SplitSeq(s, ",") {
 		text := element
@@ -208,14 +216,14 @@ func ParseAllowedIPs(s string) (AllowedIPs, error) {
 		}
 		p, err := parsePrefix(text)
 		if err != nil {
-			return AllowedIPs{Warnings: a.Warnings}, err
+			return err
 		}
 		if p.Masked() != p {
 			a.Warnings = append(a.Warnings, "Warning: AllowedIP has nonzero host part: "+hostPart(text, p))
 		}
 		a.List = append(a.List, AllowedIP{Prefix: p.Masked(), Remove: strings.HasPrefix(element, "-")})
 	}
-	return a, nil
+	return nil
 }
 
 // hostPart returns address and length as they are written.
@@ -255,11 +263,21 @@ func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
 // RemoveSpace removes all white space, as wg(8) does from its lines and lists.
 func RemoveSpace(s string) string {
-	if !strings.ContainsAny(s, " \t\n\v\f\r") {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	inner := 0
+	for inner < len(s) && !isSpace(s[inner]) {
+		inner++
+	}
+	if inner == len(s) {
 		return s
 	}
-	b := make([]byte, 0, len(s))
-	for i := range len(s) {
+	b := append(make([]byte, 0, len(s)), s[:inner]...)
+	for i := inner; i < len(s); i++ {
 		if !isSpace(s[i]) {
 			b = append(b, s[i])
 		}

@@ -89,6 +89,18 @@ func (e encoder) prefix(k string, p netip.Prefix) {
 	_, _ = e.w.Write(append(b, '\n'))
 }
 
+func (e encoder) endpoint(c *conf.Endpoint) {
+	open, end := "endpoint=", ":"
+	if strings.ContainsRune(c.Host, ':') {
+		open, end = "endpoint=[", "]:"
+	}
+	e.text(open)
+	e.text(c.Host)
+	e.text(end)
+	e.text(c.Port)
+	e.text("\n")
+}
+
 func (e encoder) peer(p *conf.Peer) {
 	e.hex("public_key=", p.PublicKey[:])
 	e.hex("preshared_key=", p.PresharedKey.RevealBytes()[:])
@@ -124,11 +136,7 @@ func (e encoder) peerChange(c *conf.PeerChange) {
 		e.hex("preshared_key=", c.PresharedKey.RevealBytes()[:])
 	}
 	if c.Endpoint != nil {
-		host := c.Endpoint.Host
-		if strings.ContainsRune(host, ':') {
-			host = "[" + host + "]"
-		}
-		e.text("endpoint=" + host + ":" + c.Endpoint.Port + "\n")
+		e.endpoint(c.Endpoint)
 	}
 	if c.PersistentKeepalive != nil {
 		e.number("persistent_keepalive_interval=", uint64(*c.PersistentKeepalive))

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/internal/slab"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -37,6 +39,7 @@ func ReadDevice(r io.Reader) (conf.Device, error) {
 	if p.errno != 0 {
 		return conf.Device{}, p.errno
 	}
+	p.endPeer()
 	for i := range p.device.Peers {
 		p.device.Peers[i].LastHandshake = p.times[i].time()
 	}
@@ -87,6 +90,7 @@ type replyReader struct {
 	device conf.Device
 	times  []stamp // of each peer, which come in two lines
 	errno  syscall.Errno
+	lists  slab.Slab[netip.Prefix]
 }
 
 type stamp struct{ sec, nsec uint64 }
@@ -108,7 +112,11 @@ func (p *replyReader) line(k string, v []byte) bool {
 		p.errno = syscall.Errno(n)
 		return ok
 	case "public_key":
-		pub, err := key.ParsePublicHex(string(v))
+		pub, err := publicKeyValue(v)
+		p.endPeer()
+		if n := len(d.Peers); n == cap(d.Peers) { // see changeReader.add
+			d.Peers, p.times = slices.Grow(d.Peers, max(n, 1)), slices.Grow(p.times, max(n, 1))
+		}
 		d.Peers = append(d.Peers, conf.Peer{PublicKey: pub})
 		p.times = append(p.times, stamp{})
 		return err == nil
@@ -117,6 +125,16 @@ func (p *replyReader) line(k string, v []byte) bool {
 		return p.peerLine(&d.Peers[n-1], &p.times[n-1], k, v)
 	}
 	return p.deviceLine(k, v)
+}
+
+// endPeer completes the list of the last peer.
+func (p *replyReader) endPeer() {
+	if n := len(p.device.Peers); n > 0 {
+		c := &p.device.Peers[n-1]
+		if len(c.AllowedIPs) > 0 {
+			c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
+		}
+	}
 }
 
 func (p *replyReader) deviceLine(k string, v []byte) bool {
@@ -153,6 +171,9 @@ func (p *replyReader) peerLine(c *conf.Peer, t *stamp, k string, v []byte) (ok b
 	case "allowed_ip":
 		var ip netip.Prefix
 		ip, err = prefixValue(string(v))
+		if len(c.AllowedIPs) == 0 {
+			c.AllowedIPs = p.lists.Begin()
+		}
 		c.AllowedIPs = append(c.AllowedIPs, ip)
 		return err == nil
 	case "last_handshake_time_sec":

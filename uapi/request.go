@@ -2,14 +2,17 @@ package uapi
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"github.com/warrenvpn/warren/conf"
+	"github.com/warrenvpn/warren/internal/slab"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -71,6 +74,10 @@ type changeReader struct {
 	peer    conf.PeerChange // the block being read, if inPeer
 	removed bool            // a remove was seen: the rest of the block is only checked
 	ips     int             // allowed IPs so far
+
+	// Memory of all peers together, as single pieces would be millions.
+	lists     slab.Slab[conf.AllowedIP]
+	endpoints slab.Slab[conf.Endpoint]
 }
 
 func (p *changeReader) deviceLine(k string, v []byte) (err error) {
@@ -115,7 +122,8 @@ func (p *changeReader) peerLine(k string, v []byte) (err error) {
 		psk, err = key.ParsePresharedHex(string(v))
 		c.PresharedKey = &psk
 	case "endpoint":
-		c.Endpoint, err = endpointValue(string(v))
+		c.Endpoint = p.endpoints.One()
+		*c.Endpoint, err = endpointValue(v)
 	case "persistent_keepalive_interval":
 		c.PersistentKeepalive, err = uint16Value(v)
 	case "replace_allowed_ips":
@@ -136,7 +144,7 @@ func (p *changeReader) peerLine(k string, v []byte) (err error) {
 
 func (p *changeReader) beginPeer(v []byte) error {
 	p.endPeer()
-	pub, err := key.ParsePublicHex(string(v))
+	pub, err := publicKeyValue(v)
 	if err != nil {
 		return err
 	}
@@ -151,8 +159,19 @@ func (p *changeReader) beginPeer(v []byte) error {
 // endPeer adds the block being read to the change.
 func (p *changeReader) endPeer() {
 	if p.inPeer && !p.removed {
-		p.change.Peers = append(p.change.Peers, p.peer)
+		p.add(p.peer)
 	}
+}
+
+// add appends a change of a peer, whose list is complete.
+func (p *changeReader) add(c conf.PeerChange) {
+	c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
+	if n := len(p.change.Peers); n == cap(p.change.Peers) {
+		// Doubled, also where append would add a quarter: fewer copies of what is
+		// large, and memory that is not used yet is none.
+		p.change.Peers = slices.Grow(p.change.Peers, max(n, 1))
+	}
+	p.change.Peers = append(p.change.Peers, c)
 }
 
 // remove makes the lines so far and a removal two changes: allowed IPs that
@@ -162,10 +181,9 @@ func (p *changeReader) remove() {
 		return
 	}
 	if c := p.peer; len(c.AllowedIPs) > 0 {
-		p.change.Peers = append(p.change.Peers,
-			conf.PeerChange{PublicKey: c.PublicKey, UpdateOnly: c.UpdateOnly, AllowedIPs: c.AllowedIPs})
+		p.add(conf.PeerChange{PublicKey: c.PublicKey, UpdateOnly: c.UpdateOnly, AllowedIPs: c.AllowedIPs})
 	}
-	p.change.Peers = append(p.change.Peers, conf.PeerChange{PublicKey: p.peer.PublicKey, Remove: true})
+	p.add(conf.PeerChange{PublicKey: p.peer.PublicKey, Remove: true})
 	p.removed = true
 }
 
@@ -174,7 +192,7 @@ func (p *changeReader) remove() {
 func (p *changeReader) replaceAllowedIPs() {
 	c := &p.peer
 	if len(c.AllowedIPs) > 0 && !p.removed {
-		p.change.Peers = append(p.change.Peers, *c)
+		p.add(*c)
 		*c = conf.PeerChange{PublicKey: c.PublicKey, UpdateOnly: c.UpdateOnly}
 	}
 	c.ReplaceAllowedIPs, c.AllowedIPs = true, nil
@@ -190,6 +208,9 @@ func (p *changeReader) allowedIP(v []byte) error {
 		return errTooMuch
 	}
 	if !p.removed {
+		if len(p.peer.AllowedIPs) == 0 {
+			p.peer.AllowedIPs = p.lists.Begin()
+		}
 		p.peer.AllowedIPs = append(p.peer.AllowedIPs, conf.AllowedIP{Prefix: prefix, Remove: remove})
 	}
 	return nil
@@ -220,14 +241,25 @@ func prefixValue(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+// publicKeyValue reads a public key. That is no secret, so it need not take the
+// same time for every key, and be slow.
+func publicKeyValue(v []byte) (pub key.Public, err error) {
+	if len(v) == 2*key.Size {
+		if _, err := hex.Decode(pub[:], v); err == nil {
+			return pub, nil
+		}
+	}
+	return key.ParsePublicHex(string(v))
+}
+
 // endpointValue reads a numeric endpoint. An IPv4-mapped address is left as it
 // is: that is for the device.
-func endpointValue(s string) (*conf.Endpoint, error) {
-	ap, err := netip.ParseAddrPort(s)
+func endpointValue(v []byte) (conf.Endpoint, error) {
+	ap, err := netip.ParseAddrPort(string(v))
 	if err != nil {
-		return nil, err
+		return conf.Endpoint{}, err
 	}
-	return &conf.Endpoint{Host: ap.Addr().String(), Port: strconv.Itoa(int(ap.Port()))}, nil
+	return conf.NumericEndpoint(ap), nil
 }
 
 // printable shortens a key of unknown origin for an error text.
