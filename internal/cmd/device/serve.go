@@ -27,7 +27,7 @@ func serve(ctx context.Context, t *tuning, link *tun.Device, socket *uapi.Listen
 	defer cancel()
 	engine, control := make(chan error, 1), make(chan error, 1)
 	go func() { engine <- dev.Run(ctx) }()
-	go func() { control <- uapi.Serve(ctx, socket, dev) }()
+	go func() { control <- uapi.Serve(ctx, socket, newThrifty(dev)) }()
 
 	dev.Status() // answers once the control loop turns
 	if err = started(); err != nil {
