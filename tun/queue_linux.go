@@ -31,15 +31,28 @@ type queue struct {
 	dev  *Device
 	fd   int // used between gate.enter and gate.leave only
 	gate gate
-	// waiter is made by the first Read that has to wait, and owned by the reader
-	// until the gate is shut.
-	waiter *netpoll.Waiter
+	reader
 	// spare is the memory for a write. Who writes takes it; a second writer at
 	// the same time makes some of its own.
 	spare atomic.Pointer[writer]
 }
 
-func newQueue(d *Device, fd int) *queue { return &queue{dev: d, fd: fd, gate: newGate()} }
+// reader is what Read keeps. It belongs to the goroutine that reads until the
+// gate is shut.
+type reader struct {
+	waiter *netpoll.Waiter // made by the first Read that has to wait
+	again  func() bool     // tryFill, as the waiter takes it
+	batch  []packet.Super  // of the present Read
+	n      int             // what fill returned
+	err    error
+	empty  bool // the last fill ended for want of packets
+}
+
+func newQueue(d *Device, fd int) *queue {
+	q := &queue{dev: d, fd: fd, gate: newGate()}
+	q.again = q.tryFill
+	return q
+}
 
 // Read fills batch as package device asks. A large packet ends it: what comes
 // after is better read when that one is on its way.
@@ -50,34 +63,56 @@ func (q *queue) Read(batch []packet.Super) (int, error) {
 		return 0, os.ErrClosed
 	}
 	defer q.gate.leave()
-	n := 0
-	for n < len(batch) {
+	q.batch = batch
+	if q.empty || !q.tryFill() { // a queue that was empty is when it is looked at again
+		if err := q.wait(); err != nil {
+			return 0, err
+		}
+	}
+	q.batch = nil
+	return q.n, q.err
+}
+
+// tryFill fills the batch and reports whether that is a result for Read: some
+// packets, or an error.
+//
+// hot path
+func (q *queue) tryFill() bool {
+	if q.dev.isClosing() { // asked each time: the event may have been before the wait
+		q.n, q.err = 0, os.ErrClosed
+		return true
+	}
+	q.n, q.err = q.fill(q.batch)
+	return q.n > 0 || q.err != nil
+}
+
+// fill reads packets until there is a large one, there are none, or the batch is
+// full. No packets and no error: there are none.
+//
+// hot path
+func (q *queue) fill(batch []packet.Super) (int, error) {
+	q.empty = false
+	for n := 0; n < len(batch); {
 		err := q.readOne(&batch[n])
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			n++
 			if batch[n-1].N >= enough {
 				return n, nil
 			}
-			continue
-		case unix.EINTR:
-			continue
-		}
-		if n > 0 {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			q.empty = true
+			return n, nil
+		case n > 0:
 			return n, nil // an error comes again
-		}
-		switch err {
-		case unix.EAGAIN:
-			if err := q.wait(); err != nil {
-				return 0, err
-			}
-		case unix.EBADFD, unix.EBADF: // [K] tun.c: the interface was deleted
+		case err == unix.EBADFD, err == unix.EBADF: // [K] tun.c: the interface was deleted
 			return 0, os.ErrClosed
 		default:
 			return 0, err
 		}
 	}
-	return n, nil
+	return len(batch), nil
 }
 
 // readOne reads one packet without blocking. The virtio header comes to lie in
@@ -127,7 +162,7 @@ func read(fd int, b []byte) (int, error) {
 	return int(n), nil
 }
 
-// wait blocks until there is something to read, or until Close.
+// wait blocks until tryFill has a result.
 func (q *queue) wait() error {
 	if q.waiter == nil {
 		w, err := netpoll.New(q.fd, q.dev.wake)
@@ -136,13 +171,7 @@ func (q *queue) wait() error {
 		}
 		q.waiter = w
 	}
-	if err := q.waiter.Wait(); err != nil {
-		return err
-	}
-	if q.dev.isClosing() {
-		return os.ErrClosed
-	}
-	return nil
+	return q.waiter.Wait(q.again)
 }
 
 // writer is the memory that a write needs.

@@ -30,6 +30,11 @@ type receiver struct {
 	failures  int // errors in a row
 	waiting   waiting
 	waiter    *netpoll.Waiter // nil if there could be none
+	again     func() bool     // tryReceive, as the waiter takes it
+	empty     bool            // the last receive took all there was
+	want      int             // datagrams to ask for
+	n         int             // datagrams received
+	errno     unix.Errno      // or why none were
 
 	msgs    [maxBatch]message
 	iovs    [maxBatch]unix.Iovec
@@ -48,6 +53,7 @@ func newReceiver(p *port, fd int, handshake bool) *receiver {
 	}
 	if w, err := netpoll.New(fd, p.wake); err == nil {
 		r.waiter = w
+		r.again = r.tryReceive
 	}
 	return r
 }
@@ -66,23 +72,59 @@ func (r *receiver) Receive(batch []packet.Datagram) (int, error) {
 		return 0, nil
 	}
 	for {
-		want := r.prepare(batch)
+		r.want = r.prepare(batch)
 		epoch := r.p.sources.epoch.Load()
-		n, errno := r.p.sys.receive(r.fd, r.msgs[:want])
-		if errno == 0 {
-			r.failures = 0
-			if n = r.collect(batch, n, epoch); n > 0 {
-				return n, nil
+		// A socket that was empty is when it is looked at again.
+		if r.waiter != nil && r.empty || !r.tryReceive() {
+			if err := r.wait(); err != nil {
+				return 0, err
 			}
-			if r.p.isClosing() { // a flood of them must not keep the port open
-				return 0, errClosed
-			}
-			continue // nothing but empty or cut ones
 		}
-		if err := r.pause(errno); err != nil {
-			return 0, err
+		if r.errno != 0 {
+			if err := r.pause(r.errno); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		r.failures = 0
+		if n := r.collect(batch, r.n, epoch); n > 0 {
+			return n, nil
+		}
+		if r.p.isClosing() { // a flood of them must not keep the port open
+			return 0, errClosed
+		}
+		// nothing but empty or cut ones
+	}
+}
+
+// tryReceive receives what was prepared for and reports whether there was
+// anything, or an error.
+//
+// hot path
+func (r *receiver) tryReceive() bool {
+	if r.p.isClosing() { // asked each time: the event may have been before the wait
+		r.errno = unix.EBADF
+		return true
+	}
+	r.n, r.errno = r.p.sys.receive(r.fd, r.msgs[:r.want])
+	r.empty = r.errno == unix.EAGAIN || r.errno == 0 && r.n < r.want
+	return r.errno != unix.EAGAIN
+}
+
+// wait blocks until tryReceive has a result.
+func (r *receiver) wait() error {
+	if r.waiter != nil {
+		if r.waiter.Wait(r.again) != nil || r.p.isClosing() {
+			return errClosed
+		}
+		return nil
+	}
+	for !r.tryReceive() {
+		if r.p.wait(&r.waiting, r.fd, unix.POLLIN, nil) == wasClosed {
+			return errClosed
 		}
 	}
+	return nil
 }
 
 // prepare lends the memory of the batch to the kernel and returns how many
@@ -153,12 +195,6 @@ func (r *receiver) pause(errno unix.Errno) error {
 	switch errno {
 	case unix.EINTR:
 		return nil
-	case unix.EAGAIN:
-		if r.waiter == nil {
-			outcome = r.p.wait(&r.waiting, r.fd, unix.POLLIN, nil)
-		} else if r.waiter.Wait() != nil {
-			outcome = wasClosed
-		}
 	default:
 		// An ICMP error left on the socket is read like this once, and means
 		// nothing; a lasting error must not become a busy loop (E15).

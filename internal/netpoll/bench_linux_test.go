@@ -18,8 +18,9 @@ func BenchmarkWaitReady(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer w.Close()
+	done := func() bool { return true }
 	for b.Loop() {
-		if err := w.Wait(); err != nil {
+		if err := w.Wait(done); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,6 +4,6 @@
 // several times a thousand of these a second cost more than what is waited for.
 //
 // It is not a way to do I/O: the descriptors stay the caller's, who reads them
-// until they would block and only then waits. On other systems than Linux it
-// does not exist.
+// until they would block, and waits with a function that tries again. On other
+// systems than Linux it does not exist.
 package netpoll

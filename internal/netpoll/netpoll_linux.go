@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,10 +11,10 @@ import (
 // Waiter waits for any of a set of descriptors to be readable. One goroutine
 // waits at a time.
 type Waiter struct {
-	file  *os.File // an epoll descriptor of its own, which the runtime watches
-	raw   syscall.RawConn
-	ready func(fd uintptr) bool
-	found [1]unix.EpollEvent
+	file *os.File // an epoll descriptor of its own, which the runtime watches
+	raw  syscall.RawConn
+	done func() bool // of the present Wait
+	ask  func(uintptr) bool
 }
 
 // New returns a Waiter for fds, none of which it takes over. It is closed before
@@ -38,7 +37,7 @@ func New(fds ...int) (*Waiter, error) {
 		return nil, fmt.Errorf("set epoll descriptor to non-blocking: %w", err)
 	}
 	w := &Waiter{file: os.NewFile(uintptr(ep), "epoll")}
-	w.ready = w.isReady
+	w.ask = func(uintptr) bool { return w.done() }
 	if w.raw, err = w.file.SyscallConn(); err != nil {
 		w.file.Close()
 		return nil, err
@@ -46,23 +45,23 @@ func New(fds ...int) (*Waiter, error) {
 	return w, nil
 }
 
-// Wait returns when a descriptor is readable, or may be. After Close it returns
-// os.ErrClosed.
+// Wait calls done until it returns true: at once, and again whenever there may
+// be something to read. done reads without blocking: nobody asks the descriptors
+// whether that will succeed, which saves a system call each time. After Close it
+// returns os.ErrClosed.
+//
+// The runtime is prepared to be woken before done is called, so what comes
+// afterwards is an event and none is missed. Its poller watches the epoll
+// descriptor for edges; those are passed on for each arrival, also while events
+// wait in it that nobody has fetched ([K] eventpoll.c, ep_poll_callback).
 //
 // hot path
-func (w *Waiter) Wait() error {
-	if w.raw.Read(w.ready) != nil {
+func (w *Waiter) Wait(done func() bool) error {
+	w.done = done
+	if w.raw.Read(w.ask) != nil {
 		return os.ErrClosed // there is no other error
 	}
 	return nil
-}
-
-// isReady looks, once the runtime is prepared to be woken: what comes after is
-// an event, so none is missed.
-func (w *Waiter) isReady(fd uintptr) bool {
-	// It does not block, so the runtime need not know.
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&w.found[0])), 1, 0, 0, 0)
-	return n != 0 || errno != 0 && errno != unix.EINTR
 }
 
 // Close ends waiting.

@@ -30,13 +30,14 @@ func TestNoEventIsMissed(t *testing.T) {
 		}
 	}()
 	var b [8]byte
+	var n int
+	read := func() bool {
+		n, err = unix.Read(p[0], b[:])
+		return err != unix.EAGAIN
+	}
 	for got := 0; got < rounds; {
-		n, err := unix.Read(p[0], b[:])
-		if err == unix.EAGAIN {
-			if err := w.Wait(); err != nil {
-				t.Fatal(err)
-			}
-			continue
+		if err := w.Wait(read); err != nil {
+			t.Fatal(err)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +59,7 @@ func TestCloseEndsWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 		ended := make(chan error)
-		go func() { ended <- w.Wait() }()
+		go func() { ended <- w.Wait(func() bool { return false }) }()
 		w.Close()
 		if err := <-ended; !errors.Is(err, os.ErrClosed) {
 			t.Fatalf("Wait = %v, want os.ErrClosed", err)
@@ -79,7 +80,8 @@ func TestWaitDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if n := testing.AllocsPerRun(100, func() { w.Wait() }); n != 0 {
+	done := func() bool { return true }
+	if n := testing.AllocsPerRun(100, func() { w.Wait(done) }); n != 0 {
 		t.Errorf("allocations = %v, want 0", n)
 	}
 }
