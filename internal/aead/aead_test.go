@@ -81,6 +81,8 @@ func TestRunsDoNotAllocate(t *testing.T) {
 	k := New(&[32]byte{9})
 	var r Run
 	buf := make([]byte, 4*(1420+Overhead))
+	nonce := make([]byte, chacha20poly1305.NonceSize)
+	library := testing.AllocsPerRun(100, func() { k.general.Seal(buf[:0], nonce, buf[:1420], nil) })
 	for _, kernel := range kernels.All() {
 		turn := func() {
 			r.Reset()
@@ -95,8 +97,12 @@ func TestRunsDoNotAllocate(t *testing.T) {
 			r.OK = r.OK[:4]
 			kernel.Value.open(k, &r)
 		}
-		if n := testing.AllocsPerRun(100, turn); n != 0 {
-			t.Errorf("%s: allocations = %v, want 0", kernel.Name, n)
+		want := 0.0
+		if kernel.Name == "x/crypto" {
+			want = 2 * 4 * library // what it does itself where it has no assembly
+		}
+		if n := testing.AllocsPerRun(100, turn); n != want {
+			t.Errorf("%s: allocations = %v, want %v", kernel.Name, n, want)
 		}
 	}
 }

@@ -33,6 +33,11 @@ const (
 	// callSteps bounds the time of one call, in which a goroutine cannot be
 	// preempted: 64 steps of 512 bytes take about a microsecond.
 	callSteps = 64
+
+	streamHalf    = 1024        // end of the key stream of half of the lanes
+	streamCounter = 2048 + 1024 // block numbers and counters
+	streamSize    = streamCounter + 6*64
+	smallest      = -1 // of a lone message, in bytes
 )
 
 // segment is a number of consecutive blocks of one message. The generator knows
@@ -49,7 +54,7 @@ type segment struct {
 // wide holds secrets within a call and is erased at its end. It has no pointers,
 // so that the allocator puts it where no vector lies on two cache lines.
 type wide struct {
-	stream [3456]byte              // 32 blocks, and what the rounds need
+	stream [streamSize]byte        // 32 blocks, and what the rounds need
 	keys   [groupCount]oneTimeKeys // of the groups that are not done
 	poly   [polyRows][8]uint64     // of one group
 }
@@ -59,11 +64,12 @@ type oneTimeKeys [4][groupSize]uint64
 
 // Rows of wide.poly.
 const (
-	rowOffset = 0 // where a lane reads next, relative to its text
-	rowLength = 1 // of its text
-	rowEnds   = 2 // all ones if the last block is in this lane
-	rowStride = 3 // from step to step, in lane 0
-	rowTag    = 4 // two: low, high
+	rowOffset = 0  // where a lane reads next, relative to its text
+	rowLength = 1  // of its text
+	rowEnds   = 2  // all ones if the last block is in this lane
+	rowStride = 3  // from step to step, in lane 0
+	rowTag    = 4  // two: low, high
+	rowLast   = 32 // from here on there is something only if messages have several lanes
 	polyRows  = 52
 )
 
@@ -73,6 +79,26 @@ type packer struct {
 	segments [laneCount]segment // the lanes that are taken
 	n, lanes int                // number of segments and of their lanes
 	texts    [groupSize]*byte
+
+	most  int  // segments that have been in use, so much has to be erased
+	both  bool // halves of the lanes, likewise
+	split bool // a message had several lanes of Poly1305, likewise
+}
+
+// piece is what of a message is not in lanes yet.
+type piece struct {
+	counter uint64
+	block   uint32 // 1, or 0 if the one-time key is wanted as well
+	text    []byte
+	oneTime *uint64
+}
+
+func (p *piece) blocks() int {
+	n := (len(p.text) + 63) / 64
+	if p.block == 0 {
+		n++
+	}
+	return n
 }
 
 // oneTime returns where the one-time key of message i goes.
@@ -84,10 +110,14 @@ func (w *wide) tag(i int) (low, high uint64) { return w.poly[rowTag][i], w.poly[
 // sealAVX512 authenticates a group of messages as soon as all lanes of its last
 // one have run, when its text is still in the first level cache.
 func sealAVX512(k *Key, r *Run) {
+	if tooSmall(r) {
+		sealLibrary(k, r)
+		return
+	}
 	v := r.scratch.prepare()
 	sealed, done := 0, 0 // messages of which all lanes have run; that have their tag
 	for i, m := range r.Messages {
-		if v.add(k, r.Counters[i], 0, m[:len(m)-Overhead], v.wide.oneTime(i)) {
+		if v.add(k, piece{r.Counters[i], 0, m[:len(m)-Overhead], v.wide.oneTime(i)}) {
 			sealed = i
 			if v.lanes == 0 {
 				sealed = i + 1
@@ -101,43 +131,104 @@ func sealAVX512(k *Key, r *Run) {
 	for ; done < len(r.Messages); done += groupSize {
 		v.writeTags(r.Messages[done:min(done+groupSize, len(r.Messages))], done)
 	}
-	v.erase()
+	v.erase(len(r.Messages))
 }
 
-// openAVX512 makes the one-time keys of many messages, which fill its lanes,
-// then authenticates groups. What is authentic is decrypted when lanes are full.
 func openAVX512(k *Key, r *Run) {
+	if tooSmall(r) {
+		openLibrary(k, r)
+		return
+	}
 	v := r.scratch.prepare()
 	for base := 0; base < len(r.Messages); base += openBatch {
-		end := min(base+openBatch, len(r.Messages))
-		for i := base; i < end; i++ {
-			v.add(k, r.Counters[i], 0, nil, v.wide.oneTime(i))
-		}
-		v.run(k)
-		for i := base; i < end; i += groupSize {
-			v.openGroup(k, r, i, min(i+groupSize, end))
-		}
-		v.run(k)
+		v.openBatch(k, r, base, min(base+openBatch, len(r.Messages)))
 	}
-	v.erase()
+	v.erase(len(r.Messages))
 }
 
-// openGroup takes messages from first to end.
-func (v *packer) openGroup(k *Key, r *Run, first, end int) {
+// openBatch opens messages from base to end. It makes all one-time keys, then
+// authenticates groups. What is authentic is decrypted when lanes are full.
+//
+// Lanes that the keys leave free are for the texts that come first: their key
+// stream is kept until they are authenticated. A small run needs the rounds
+// once.
+func (v *packer) openBatch(k *Key, r *Run, base, end int) {
+	for i := base; i < end; i++ {
+		v.add(k, piece{r.Counters[i], 0, nil, v.wide.oneTime(i)})
+	}
+	early, kept := base, v.lanes > 0 // texts before early are in lanes
+	var cut piece                    // of the last of them
+	if kept {
+		for ; early < end && v.lanes < laneCount; early++ {
+			cut = text(r, early)
+			v.put(&cut)
+		}
+		v.rounds(k)
+		takeKeysAVX512(v.first(), v.n, &v.wide.stream)
+	}
+	for i := base; i < end; i += groupSize {
+		next := min(i+groupSize, end)
+		v.verify(r, i, next)
+		if next < early {
+			continue
+		}
+		if kept {
+			kept = false
+			v.release(r, base)
+			if r.OK[early-1] {
+				v.add(k, cut)
+			}
+		}
+		for j := max(i, early); j < next; j++ {
+			if r.OK[j] {
+				v.add(k, text(r, j))
+			}
+		}
+	}
+	v.run(k)
+}
+
+// text returns the text of message i as a piece.
+func text(r *Run, i int) piece {
+	m := r.Messages[i]
+	return piece{r.Counters[i], 1, m[:max(len(m)-Overhead, 0)], nil}
+}
+
+// verify sets OK of messages from first to end, which are one group, and zeroes
+// the texts of those that are not authentic.
+func (v *packer) verify(r *Run, first, end int) {
 	v.authenticate(r.Messages[first:end], first)
 	for i, m := range r.Messages[first:end] {
 		ok := false
 		if n := len(m) - Overhead; n >= 0 {
 			low, high := v.wide.tag(i)
 			diff := (low ^ binary.LittleEndian.Uint64(m[n:])) | (high ^ binary.LittleEndian.Uint64(m[n+8:]))
-			if ok = diff == 0; ok {
-				v.add(k, r.Counters[first+i], 1, m[:n], nil)
-			} else {
+			if ok = diff == 0; !ok {
 				clear(m[:n])
 			}
 		}
 		r.OK[first+i] = ok
 	}
+}
+
+// release decrypts the texts in lanes that were kept, of messages from base on,
+// as far as they are authentic.
+func (v *packer) release(r *Run, base int) {
+	i := base
+	for j := range v.segments[:v.n] {
+		s := &v.segments[j]
+		if s.block == 0 {
+			continue
+		}
+		for len(r.Messages[i]) <= Overhead {
+			i++ // has no text, so no lane
+		}
+		if !r.OK[i] {
+			s.length = 0
+		}
+		i++
+	}
+	v.spend()
 }
 
 // prepare returns the memory of the kernel, which the first call allocates.
@@ -148,30 +239,12 @@ func (s *scratch) prepare() *packer {
 	return s.packer
 }
 
-// add takes lanes for a text, which begins with the given block: 1, or 0 if its
-// one-time key is wanted as well. It runs lanes whenever all are taken, and tells
+// add takes lanes for a piece. It runs lanes whenever all are taken, and tells
 // whether that was so.
-func (v *packer) add(k *Key, counter uint64, block uint32, text []byte, oneTime *uint64) (ran bool) {
-	blocks := (len(text) + 63) / 64
-	if block == 0 {
-		blocks++
-	}
-	for blocks > 0 {
-		take := min(blocks, laneCount-v.lanes)
-		length := 64 * take
-		if block == 0 {
-			length -= 64
-		}
-		length = min(length, len(text))
-		v.segments[v.n] = segment{
-			counter: counter, block: block, lanes: uint32(take),
-			text: unsafe.SliceData(text), length: length, oneTime: oneTime,
-		}
-		v.n++
-		text = text[length:]
-		block += uint32(take)
-		blocks -= take
-		if v.lanes += take; v.lanes == laneCount {
+func (v *packer) add(k *Key, p piece) (ran bool) {
+	for p.blocks() > 0 {
+		v.put(&p)
+		if v.lanes == laneCount {
 			v.run(k)
 			ran = true
 		}
@@ -179,20 +252,53 @@ func (v *packer) add(k *Key, counter uint64, block uint32, text []byte, oneTime 
 	return ran
 }
 
-// run computes the lanes that are taken.
-func (v *packer) run(k *Key) {
-	if v.lanes == 0 {
+// put takes lanes for as much of p as there are left, and cuts that off.
+func (v *packer) put(p *piece) {
+	take := min(p.blocks(), laneCount-v.lanes)
+	if take == 0 {
 		return
 	}
-	segments, stream := (*byte)(unsafe.Pointer(&v.segments)), &v.wide.stream
-	if v.lanes <= laneCount/2 {
-		chacha16AVX512(&k.k, segments, v.n, stream)
-	} else {
-		chacha32AVX512(&k.k, segments, v.n, stream)
+	length := 64 * take
+	if p.block == 0 {
+		length -= 64
 	}
-	xorLanesAVX512(segments, v.n, stream)
+	length = min(length, len(p.text))
+	s := &v.segments[v.n]
+	s.counter, s.block, s.lanes = p.counter, p.block, uint32(take)
+	s.text, s.length, s.oneTime = unsafe.SliceData(p.text), length, p.oneTime
+	v.n++
+	v.lanes += take
+	p.text = p.text[length:]
+	p.block += uint32(take)
+}
+
+// run computes the lanes that are taken.
+func (v *packer) run(k *Key) {
+	if v.lanes > 0 {
+		v.rounds(k)
+		v.spend()
+	}
+}
+
+// rounds makes the key stream of the lanes that are taken.
+func (v *packer) rounds(k *Key) {
+	v.most = max(v.most, v.n)
+	if v.lanes <= laneCount/2 {
+		chacha16AVX512(&k.k, v.first(), v.n, &v.wide.stream)
+		return
+	}
+	v.both = true
+	chacha32AVX512(&k.k, v.first(), v.n, &v.wide.stream)
+}
+
+// spend uses the key stream up.
+func (v *packer) spend() {
+	xorLanesAVX512(v.first(), v.n, &v.wide.stream)
 	v.n, v.lanes = 0, 0
 }
+
+// first returns the segments as assembly takes them.
+func (v *packer) first() *byte { return (*byte)(unsafe.Pointer(&v.segments)) }
 
 // writeTags authenticates a group of sealed texts, the first of which is
 // message first of the run.
@@ -244,6 +350,7 @@ func (v *packer) authenticate(messages [][]byte, first int) {
 		}
 	}
 	if split > 0 {
+		v.split = true
 		keys.spread(split)
 	}
 	ragged := min((stride-1-least)/stride, steps-1)
@@ -277,9 +384,28 @@ func (o *oneTimeKeys) spread(split int) {
 	}
 }
 
-// erase overwrites all secrets, and forgets the messages.
-func (v *packer) erase() {
-	*v.wide = wide{}
-	clear(v.segments[:])
+// erase overwrites the secrets of a run of n messages, and forgets the messages.
+func (v *packer) erase(n int) {
+	w := v.wide
+	if v.both {
+		clear(w.stream[:])
+	} else {
+		clear(w.stream[:streamHalf])
+		clear(w.stream[streamCounter:])
+	}
+	clear(w.keys[:min((n+groupSize-1)/groupSize, groupCount)])
+	if v.split {
+		clear(w.poly[:])
+	} else {
+		clear(w.poly[:rowLast])
+	}
+	clear(v.segments[:v.most])
 	clear(v.texts[:])
+	v.most, v.both, v.split = 0, false, false
+}
+
+// tooSmall tells whether x/crypto is faster: the rounds take as long for one lane
+// as for sixteen.
+func tooSmall(r *Run) bool {
+	return len(r.Messages) == 1 && len(r.Messages[0]) <= smallest
 }

@@ -778,6 +778,34 @@ chacha32AVX512_rounds:
 	VZEROUPPER
 	RET
 
+// func takeKeysAVX512(segments *byte, n int, stream *[3456]byte)
+TEXT ·takeKeysAVX512(SB), NOSPLIT, $0-24
+	MOVQ segments+0(FP), BX
+	MOVQ n+8(FP), CX
+	MOVQ stream+16(FP), DX
+
+keys_segment:
+	CMPL 8(BX), $0x00
+	JNE  keys_next
+	MOVQ 32(BX), SI
+	MOVQ (DX), R10
+	MOVQ R10, (SI)
+	MOVQ 8(DX), R10
+	MOVQ R10, 64(SI)
+	MOVQ 16(DX), R10
+	MOVQ R10, 128(SI)
+	MOVQ 24(DX), R10
+	MOVQ R10, 192(SI)
+
+keys_next:
+	MOVL 12(BX), R10
+	SHLQ $0x06, R10
+	ADDQ R10, DX
+	ADDQ $0x28, BX
+	DECQ CX
+	JNZ  keys_segment
+	RET
+
 // func xorLanesAVX512(segments *byte, n int, stream *[3456]byte)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·xorLanesAVX512(SB), NOSPLIT, $0-24
@@ -786,6 +814,9 @@ TEXT ·xorLanesAVX512(SB), NOSPLIT, $0-24
 	MOVQ stream+16(FP), DX
 
 xor_segment:
+	MOVL 12(BX), R8
+	SHLQ $0x06, R8
+	ADDQ DX, R8
 	CMPL 8(BX), $0x00
 	JNE  xor_text
 	MOVQ 32(BX), SI
@@ -823,9 +854,9 @@ xor_tail:
 	VMOVDQU8.Z (SI), K1, Z0
 	VPXORQ     (DX), Z0, Z0
 	VMOVDQU8   Z0, K1, (SI)
-	ADDQ       $0x40, DX
 
 xor_next:
+	MOVQ R8, DX
 	ADDQ $0x28, BX
 	DECQ CX
 	JNZ  xor_segment

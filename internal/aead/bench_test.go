@@ -93,3 +93,22 @@ func copyIn(r *Run, messages [][]byte) {
 		copy(r.Messages[i], m)
 	}
 }
+
+// BenchmarkSealCold takes its messages from more memory than the caches of a
+// core hold.
+func BenchmarkSealCold(b *testing.B) {
+	const runs, messages, size = 256, 45, 1420
+	var cold [runs]*Run
+	for i := range cold {
+		cold[i] = newRun(messages, size)
+	}
+	key := New(&[32]byte{1})
+	for _, k := range kernels.All() {
+		b.Run(k.Name, func(b *testing.B) {
+			b.SetBytes(messages * size)
+			for i := 0; b.Loop(); i++ {
+				k.Value.seal(key, cold[i%runs])
+			}
+		})
+	}
+}

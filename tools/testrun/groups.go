@@ -72,7 +72,29 @@ func static(r *runner) {
 	r.goTest("bench", nil, "bench", "./...")
 	r.check("go mod tidy", false, nil, "go", "mod", "tidy", "-diff")
 	r.goTest("architecture", nil, "", "-count=1", "./internal/archtest")
+	generated(r)
 	reproducible(r)
+}
+
+// generated runs the generators of assembly in a copy, and compares what they
+// write with what is committed.
+func generated(r *runner) {
+	dirs, err := filepath.Glob("internal/*/_asm")
+	if err != nil || len(dirs) == 0 {
+		r.fail("generated assembly", fmt.Sprintf("no generators found: %v", err))
+		return
+	}
+	for _, dir := range dirs {
+		copyDir, err := os.MkdirTemp("", "warren-generate-*")
+		if err != nil {
+			r.fail("generated assembly", err.Error())
+			return
+		}
+		r.check("vet of "+dir, false, nil, "go", "-C", dir, "vet", "./...")
+		script := `tar cf - go.mod "$1" | tar xf - -C "$0" && go -C "$0" generate "./$1" && diff -r "$1" "$0/$1"`
+		r.check("generated assembly of "+filepath.Dir(dir), true, nil, "sh", "-c", script, copyDir, filepath.Dir(dir))
+		_ = os.RemoveAll(copyDir)
+	}
 }
 
 // reproducible builds the binary twice, the second time from a copy of the

@@ -188,13 +188,47 @@ func finishHalf(h int) {
 	}
 }
 
+// takeKeys spends the key stream of blocks 0: on the one-time keys.
+//
+//	BX segment, CX segments left, DX key stream of the next segment
+//	SI one-time key, R10 scratch
+func takeKeys() {
+	TEXT("takeKeysAVX512", NOSPLIT, fmt.Sprintf("func(segments *byte, n int, stream *[%d]byte)", streamSize))
+	Doc("takeKeysAVX512 writes the one-time keys of n segments, at least one.")
+	Pragma("noescape")
+	Load(Param("segments"), RBX)
+	Load(Param("n"), RCX)
+	Load(Param("stream"), RDX)
+	Label("keys_segment")
+	CMPL(at(RBX, segmentBlock), Imm(0))
+	JNE(LabelRef("keys_next"))
+	takeKey()
+	Label("keys_next")
+	MOVL(at(RBX, segmentLanes), R10L)
+	SHLQ(Imm(6), R10)
+	ADDQ(R10, RDX)
+	ADDQ(Imm(segmentSize), RBX)
+	DECQ(RCX)
+	JNZ(LabelRef("keys_segment"))
+	RET()
+}
+
+// takeKey writes a one-time key, one word to a vector of eight lanes.
+func takeKey() {
+	MOVQ(at(RBX, segmentOneTime), RSI)
+	for i := range 4 {
+		MOVQ(at(RDX, 8*i), R10)
+		MOVQ(R10, at(RSI, 64*i))
+	}
+}
+
 // xorLanes spends the key stream: block 0 of a message on its one-time key, the
 // others on its text.
 //
 //	Z0   text
 //	K1   its last bytes
 //	BX segment, CX segments left, DX key stream of the next lane
-//	SI text, R9 bytes left of it, R10, R11 scratch
+//	SI text, R9 bytes left of it, R8 key stream of the next segment, R10 scratch
 func xorLanes() {
 	TEXT("xorLanesAVX512", NOSPLIT, fmt.Sprintf("func(segments *byte, n int, stream *[%d]byte)", streamSize))
 	Doc("xorLanesAVX512 adds the key stream of n segments, at least one, to their texts and writes their one-time keys.")
@@ -204,13 +238,12 @@ func xorLanes() {
 	Load(Param("stream"), RDX)
 
 	Label("xor_segment")
+	MOVL(at(RBX, segmentLanes), R8L)
+	SHLQ(Imm(6), R8)
+	ADDQ(RDX, R8)
 	CMPL(at(RBX, segmentBlock), Imm(0))
 	JNE(LabelRef("xor_text"))
-	MOVQ(at(RBX, segmentOneTime), RSI)
-	for i := range 4 {
-		MOVQ(at(RDX, 8*i), R10)
-		MOVQ(R10, at(RSI, 64*i))
-	}
+	takeKey()
 	ADDQ(Imm(64), RDX)
 
 	Label("xor_text")
@@ -236,9 +269,9 @@ func xorLanes() {
 	VMOVDQU8_Z(at(RSI, 0), K1, Z0)
 	VPXORQ(at(RDX, 0), Z0, Z0)
 	VMOVDQU8(Z0, K1, at(RSI, 0))
-	ADDQ(Imm(64), RDX)
 
 	Label("xor_next")
+	MOVQ(R8, RDX)
 	ADDQ(Imm(segmentSize), RBX)
 	DECQ(RCX)
 	JNZ(LabelRef("xor_segment"))

@@ -15,6 +15,7 @@ func main() {
 	ConstraintExpr("!purego")
 	chachaLanes("chacha16AVX512", 16)
 	chachaLanes("chacha32AVX512", 32)
+	takeKeys()
 	xorLanes()
 	poly1305()
 	Generate()
