@@ -25,7 +25,7 @@ const Overhead = chacha20poly1305.Overhead
 // is safe for concurrent use until Clear.
 type Key struct {
 	k       [chacha20poly1305.KeySize]byte
-	general cipher.AEAD // with a copy of k; for the kernel that is x/crypto
+	general cipher.AEAD // with a copy of k; for the kernel that is x/crypto, and what others leave to it
 }
 
 // New returns the key for k, which the caller may clear afterwards.

@@ -22,16 +22,24 @@ var kernels = impl.NewSet("aead", append(platformKernels(),
 	impl.Implementation[kernel]{Name: impl.Generic, Usable: true, Value: kernel{seal: sealGeneric, open: openGeneric}},
 )...)
 
-func sealLibrary(k *Key, r *Run) {
-	for i, m := range r.Messages {
+func sealLibrary(k *Key, r *Run) { k.sealEach(r, 0) }
+
+func openLibrary(k *Key, r *Run) { k.openEach(r, 0) }
+
+// sealEach seals messages from first on, each by x/crypto.
+func (k *Key) sealEach(r *Run, first int) {
+	for i := first; i < len(r.Messages); i++ {
+		m := r.Messages[i]
 		var nonce [chacha20poly1305.NonceSize]byte
 		binary.LittleEndian.PutUint64(nonce[4:], r.Counters[i])
 		k.general.Seal(m[:0], borrow(&nonce), m[:len(m)-Overhead], nil)
 	}
 }
 
-func openLibrary(k *Key, r *Run) {
-	for i, m := range r.Messages {
+// openEach opens messages from first on, each by x/crypto.
+func (k *Key) openEach(r *Run, first int) {
+	for i := first; i < len(r.Messages); i++ {
+		m := r.Messages[i]
 		var nonce [chacha20poly1305.NonceSize]byte
 		binary.LittleEndian.PutUint64(nonce[4:], r.Counters[i])
 		_, err := k.general.Open(m[:0], borrow(&nonce), m, nil)
