@@ -4,13 +4,12 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"fmt"
-	"hash"
 	"io"
 	"net/netip"
 
-	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/warrenvpn/warren/internal/blake2s"
 	"github.com/warrenvpn/warren/internal/mono"
 	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
@@ -23,16 +22,12 @@ const secretSize = 32
 type Checker struct {
 	secret
 	rand  io.Reader
-	mac1  hash.Hash   // keyed for mac1
+	mac1  blake2s.MAC // the key for mac1
 	reply cipher.AEAD // keyed for cookie replies
 
-	cookie  hash.Hash // keyed with the secret R; nil before the first cookie
+	cookie  blake2s.MAC // the secret R, if drawn is set
+	drawn   bool
 	changed mono.Time // when R was drawn
-
-	// Scratch of a call. It is here because what goes through hash.Hash escapes,
-	// and a flood of messages must not become a flood of garbage.
-	sum    [wire.MACSize]byte
-	source [16 + 2]byte
 }
 
 // NewChecker returns the checker for messages to public. rand provides cookie
@@ -44,7 +39,7 @@ func NewChecker(public key.Public, rand io.Reader) *Checker {
 		panic("cookie: 32 bytes refused as a key")
 	}
 	macKey := labelled(wire.LabelMAC1, &public)
-	return &Checker{rand: rand, mac1: keyed(macKey[:]), reply: reply}
+	return &Checker{rand: rand, mac1: blake2s.NewMAC(macKey[:]), reply: reply}
 }
 
 // CheckMAC1 reports whether the first MAC of a handshake message is right, in
@@ -56,8 +51,8 @@ func (c *Checker) CheckMAC1(msg []byte) bool {
 	if len(msg) < 2*wire.MACSize {
 		return false
 	}
-	sum := c.mac(c.mac1, wire.BeforeMAC1(msg))
-	return subtle.ConstantTimeCompare(sum, wire.MAC1(msg)) == 1
+	sum := c.mac1.Sum(wire.BeforeMAC1(msg))
+	return subtle.ConstantTimeCompare(sum[:], wire.MAC1(msg)) == 1
 }
 
 // CheckMAC2 reports whether the second MAC of a handshake message is right for
@@ -67,9 +62,10 @@ func (c *Checker) CheckMAC2(now mono.Time, msg []byte, from netip.AddrPort) bool
 	if len(msg) < 2*wire.MACSize || c.expired(now) {
 		return false
 	}
-	m := keyed(c.cookieFor(from))
-	sum := c.mac(m, wire.BeforeMAC2(msg))
-	return subtle.ConstantTimeCompare(sum, wire.MAC2(msg)) == 1
+	cookie := c.cookieFor(from)
+	m := blake2s.NewMAC(cookie[:])
+	sum := m.Sum(wire.BeforeMAC2(msg))
+	return subtle.ConstantTimeCompare(sum[:], wire.MAC2(msg)) == 1
 }
 
 // Reply writes a cookie reply to dst, whose first wire.CookieReplySize bytes it
@@ -88,21 +84,23 @@ func (c *Checker) Reply(now mono.Time, dst []byte, msg []byte, from netip.AddrPo
 	}
 	m.SetHeader(wire.SenderIndex(msg))
 	copy(m.Nonce(), nonce[:])
-	c.reply.Seal(m.EncryptedCookie()[:0], m.Nonce(), c.cookieFor(from), wire.MAC1(msg))
+	cookie := c.cookieFor(from)
+	copy(m.EncryptedCookie(), cookie[:]) // sealed in place, so that nothing is allocated
+	c.reply.Seal(m.EncryptedCookie()[:0], m.Nonce(), m.EncryptedCookie()[:len(cookie)], wire.MAC1(msg))
 	return nil
 }
 
 // Clear forgets the cookie secret: cookies given out so far are worth nothing.
 func (c *Checker) Clear() {
-	c.cookie, c.changed = nil, 0
-	clear(c.sum[:])
+	c.cookie.Clear()
+	c.drawn, c.changed = false, 0
 }
 
 // expired reports whether there is no secret, or one too old.
 //
 // [W] 5.4.7: R changes every two minutes.
 func (c *Checker) expired(now mono.Time) bool {
-	return c.cookie == nil || now.Sub(c.changed) >= wire.CookieSecretLifetime
+	return !c.drawn || now.Sub(c.changed) >= wire.CookieSecretLifetime
 }
 
 // refresh makes sure that there is a secret to make cookies with.
@@ -114,18 +112,19 @@ func (c *Checker) refresh(now mono.Time) error {
 	if _, err := io.ReadFull(c.rand, r[:]); err != nil {
 		return err
 	}
-	c.cookie, c.changed = keyed(r[:]), now
+	c.cookie, c.drawn, c.changed = blake2s.NewMAC(r[:]), true, now
 	clear(r[:])
 	return nil
 }
 
-// cookieFor returns the cookie of an address, valid until the next call.
+// cookieFor returns the cookie of an address.
 //
 // [W] 5.4.7: A is the concatenation of the address and the port, so neighbours
 // behind one NAT have different cookies (B50). An IPv4 sender has one cookie
 // however the socket writes its address.
-func (c *Checker) cookieFor(from netip.AddrPort) []byte {
-	a := c.source[:0]
+func (c *Checker) cookieFor(from netip.AddrPort) [wire.MACSize]byte {
+	var source [16 + 2]byte
+	a := source[:0]
 	if addr := from.Addr().Unmap(); addr.Is4() {
 		b := addr.As4()
 		a = append(a, b[:]...)
@@ -134,30 +133,11 @@ func (c *Checker) cookieFor(from netip.AddrPort) []byte {
 		a = append(a, b[:]...)
 	}
 	a = append(a, byte(from.Port()>>8), byte(from.Port()))
-	return c.mac(c.cookie, a)
-}
-
-// mac returns the sum of data under h, valid until the next call.
-func (c *Checker) mac(h hash.Hash, data []byte) []byte {
-	h.Reset()
-	h.Write(data)
-	return h.Sum(c.sum[:0])
+	return c.cookie.Sum(a)
 }
 
 // labelled returns HASH(label || public): how a public key becomes a symmetric
 // one that everybody who knows it can compute.
 func labelled(label string, public *key.Public) [blake2s.Size]byte {
-	var b [len(wire.LabelMAC1) + key.Size]byte
-	copy(b[:], label)
-	copy(b[len(label):], public[:])
-	return blake2s.Sum256(b[:])
-}
-
-// keyed returns BLAKE2s with a 16-byte result under k: MAC of [W] 5.4.
-func keyed(k []byte) hash.Hash {
-	h, err := blake2s.New128(k)
-	if err != nil {
-		panic("cookie: key refused")
-	}
-	return h
+	return blake2s.Sum([]byte(label), public[:])
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenvpn/warren/internal/blake2s"
 	"github.com/warrenvpn/warren/internal/mono"
 	"github.com/warrenvpn/warren/internal/vectors"
 	"github.com/warrenvpn/warren/internal/wire"
@@ -99,7 +100,7 @@ func checkVector(t *testing.T, public key.Public, message []byte, v *vectors.Coo
 	if !bytes.Equal(reply, v.Reply) {
 		t.Errorf("reply = %x, want %x", reply, v.Reply)
 	}
-	if got := c.cookieFor(v.Source); !bytes.Equal(got, v.Value) {
+	if got := c.cookieFor(v.Source); !bytes.Equal(got[:], v.Value) {
 		t.Errorf("cookie = %x, want %x", got, v.Value)
 	}
 	if !g.Consume(start, wire.CookieReply(v.Reply)) {
@@ -202,16 +203,16 @@ func TestSecretIsReplaced(t *testing.T) {
 	n := newScene(1)
 	n.teach(t, start, home)
 	old := n.message(start, wire.TypeInitiation)
-	secret := bytes.Clone(n.c.cookieFor(home))
+	secret := n.c.cookieFor(home)
 
 	at := start.Add(wire.CookieSecretLifetime - 1)
 	n.reply(t, at, old, home6)
-	if !n.c.CheckMAC2(at, old, home) || !bytes.Equal(secret, n.c.cookieFor(home)) {
+	if !n.c.CheckMAC2(at, old, home) || secret != n.c.cookieFor(home) {
 		t.Error("the secret changed early")
 	}
 	at = start.Add(wire.CookieSecretLifetime)
 	n.reply(t, at, old, home6)
-	if n.c.CheckMAC2(at, old, home) || bytes.Equal(secret, n.c.cookieFor(home)) {
+	if n.c.CheckMAC2(at, old, home) || secret == n.c.cookieFor(home) {
 		t.Error("the secret did not change, or a cookie of the old one is still good")
 	}
 }
@@ -399,7 +400,7 @@ func TestClearForgets(t *testing.T) {
 	}
 	n.c.CheckMAC1(n.message(start, wire.TypeInitiation))
 	n.c.Clear()
-	if n.c.cookie != nil || n.c.sum != [wire.MACSize]byte{} {
+	if n.c.drawn || n.c.cookie != (blake2s.MAC{}) {
 		t.Error("the checker keeps something")
 	}
 }

@@ -3,6 +3,7 @@ package cookie
 import (
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/warrenvpn/warren/internal/blake2s"
 	"github.com/warrenvpn/warren/internal/mono"
 	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
@@ -83,7 +84,7 @@ func (g *Generator) forgetCookie() {
 
 // sum writes MAC(k, data) to dst.
 func sum(dst, k, data []byte) {
-	h := keyed(k)
-	h.Write(data)
-	h.Sum(dst[:0])
+	m := blake2s.NewMAC(k)
+	mac := m.Sum(data)
+	copy(dst, mac[:])
 }

@@ -6,10 +6,69 @@ import (
 	"github.com/warrenvpn/warren/internal/wire"
 )
 
-// The steps of a handshake are as expensive as their multiplications: Initiate
-// makes two (the ephemeral public key and es), Open one (es), Accept none, Respond
-// three (the ephemeral public key, ee, se), Consume two (ee, se). One more, ss, is
-// made once per peer, by the first Initiate or Accept.
+// The steps of a handshake are as expensive as their calls of x25519.Multiply:
+// Initiate makes two products in one (the ephemeral public key and es), Open one
+// (es), Accept none, Respond three (the ephemeral public key, ee, se), Consume two
+// (ee, se). One more, ss, is made once per peer, by the first Initiate or Accept.
+
+// BenchmarkResponder is all that a responder does, from the initiation to the keys.
+func BenchmarkResponder(b *testing.B) {
+	c := newCouple(1)
+	c.initiate(b)
+	e, dst := c.bytes(), make([]byte, wire.ResponseSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		o, err := Open(c.r, c.initiation)
+		if err != nil {
+			b.Fatal(err)
+		}
+		p, err := o.Accept(c.r, c.toI)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := p.Respond(dst, e, 1, c.psk); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkInitiator is all that an initiator does. It makes the same handshake
+// each time, so that there is a response to it.
+func BenchmarkInitiator(b *testing.B) {
+	c := newCouple(1)
+	e := c.bytes()
+	dst := make(wire.Initiation, wire.InitiationSize)
+	initiate := func() Initiator {
+		i, err := Initiate(dst, c.i, c.toR, e, c.sendI, c.stamp)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return i
+	}
+	initiate()
+	c.initiation = dst
+	c.respond(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		i := initiate()
+		if _, err := i.Consume(c.response, c.i, c.psk); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkHandshake is both sides.
+func BenchmarkHandshake(b *testing.B) {
+	c := newCouple(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		i := c.initiate(b)
+		c.respond(b)
+		if _, err := i.Consume(c.response, c.i, c.psk); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
 
 func BenchmarkInitiate(b *testing.B) {
 	c := newCouple(1)

@@ -27,19 +27,19 @@ type Initiator struct {
 func Initiate(dst []byte, s *Static, r *Remote, ephemeral *[key.Size]byte, sender uint32, stamp tai64n.Stamp) (Initiator, error) {
 	m := wire.Initiation(dst[:wire.InitiationSize:wire.InitiationSize])
 	clear(m)
-	sym := begin(hashTo(&r.public))
-	defer sym.clear()
-	if err := initiate(m, sym, s, r, ephemeral, stamp); err != nil {
+	sym, err := initiate(m, s, r, ephemeral, stamp)
+	if err != nil {
 		clear(m)
 		return Initiator{}, err
 	}
+	defer sym.clear()
 	m.SetHeader(sender)
 	i := Initiator{sym: *sym, ephemeral: new([key.Size]byte), sender: sender}
 	*i.ephemeral = *ephemeral
 	return i, nil
 }
 
-func initiate(m wire.Initiation, sym *symmetric, s *Static, r *Remote, ephemeral *[key.Size]byte, stamp tai64n.Stamp) error {
+func initiate(m wire.Initiation, s *Static, r *Remote, ephemeral *[key.Size]byte, stamp tai64n.Stamp) (*symmetric, error) {
 	var es [key.Size]byte
 	defer wipe(es[:])
 	products := [3]x25519.Product{
@@ -54,12 +54,12 @@ func initiate(m wire.Initiation, sym *symmetric, s *Static, r *Remote, ephemeral
 		r.Clear()
 	}
 	if err := multiply(s, products[:n]...); err != nil {
-		return err
+		return nil, err
 	}
 	r.with = s
 
 	// e
-	sym.mixEphemeral(m.Ephemeral())
+	sym := begin(hashTo(&r.public), m.Ephemeral())
 
 	// es
 	sym.mixKey(&es)
@@ -72,7 +72,7 @@ func initiate(m wire.Initiation, sym *symmetric, s *Static, r *Remote, ephemeral
 
 	// {t}
 	sym.seal(m.EncryptedTimestamp(), stamp[:])
-	return nil
+	return sym, nil
 }
 
 // Sender returns the index we gave the handshake; the session inherits it. It

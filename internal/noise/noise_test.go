@@ -370,6 +370,21 @@ func TestIdentityIsHidden(t *testing.T) {
 	}
 }
 
+// A flood of initiations that are not for us, or are from nobody, is not to become
+// a flood of garbage: nothing is allocated before the first product is known.
+func TestOpenDoesNotAllocateBeforeTheProduct(t *testing.T) {
+	c := newCouple(1)
+	c.initiate(t)
+	clear(c.initiation.Ephemeral()) // the product is zero
+	if n := testing.AllocsPerRun(20, func() {
+		if _, err := Open(c.r, c.initiation); !errors.Is(err, ErrLowOrder) {
+			t.Errorf("err = %v, want ErrLowOrder", err)
+		}
+	}); n != 0 {
+		t.Errorf("allocations = %v, want 0", n)
+	}
+}
+
 // Different ephemeral keys, stamps, preshared keys: different session keys.
 func TestKeysDependOnEveryInput(t *testing.T) {
 	run := func(change func(c *couple)) Keys {

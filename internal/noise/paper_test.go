@@ -122,10 +122,9 @@ func TestPaper52PresharedKeyIsMixedIn(t *testing.T) {
 // outputs are chained: each is the HMAC of the one before and a counter byte.
 func TestPaper54KDFIsChained(t *testing.T) {
 	chain, input := [hashSize]byte{1}, [hashSize]byte{2}
-	var t0, t1, t2 [hashSize]byte
-	hmac(&t0, &chain, input[:])
-	hmac(&t1, &t0, []byte{1})
-	hmac(&t2, &t0, append(t1[:], 2))
+	t0 := hmac(&chain, input[:])
+	t1 := hmac(&t0, []byte{1})
+	t2 := hmac(&t0, append(t1[:], 2))
 	var o1, o2 [hashSize]byte
 	if kdf(&chain, input[:], &o1, &o2); o1 != t1 || o2 != t2 {
 		t.Errorf("KDF2 = %x, %x; want %x, %x", o1, o2, t1, t2)
@@ -144,8 +143,13 @@ func TestPaper542ResponderIsHashedFirst(t *testing.T) {
 	if c.r.hash != h {
 		t.Errorf("hash = %x, want %x", c.r.hash, h)
 	}
-	if y := begin(c.r.hash); y.chain != blake2s.Sum256([]byte(wire.Construction)) || y.hash != h {
-		t.Error("a handshake does not begin with C0 and H(H0 || Spub)")
+	// The first thing said is an ephemeral key: C1 = KDF1(C0, Epub), H2 = HASH(H1 || Epub).
+	e := c.bytes()
+	var chain [hashSize]byte
+	c0 := blake2s.Sum256([]byte(wire.Construction))
+	kdf(&c0, e[:], &chain)
+	if y := begin(c.r.hash, e[:]); y.chain != chain || y.hash != blake2s.Sum256(append(h[:], e[:]...)) {
+		t.Error("a handshake does not begin with C0, H(H0 || Spub) and the ephemeral key")
 	}
 }
 
@@ -208,7 +212,7 @@ func TestPaper543EmptyProvesTheResponder(t *testing.T) {
 	i := c.initiate(t)
 	// Mallory saw the initiation and answers it without the responder's key: she
 	// cannot open it, so she has to invent its state.
-	p := Responder{live: true, receiver: c.sendI, remote: c.i.Public(), sym: *begin(c.r.hash)}
+	p := Responder{live: true, receiver: c.sendI, remote: c.i.Public(), sym: *begin(c.r.hash, c.initiation.Ephemeral())}
 	copy(p.ephemeral[:], c.initiation.Ephemeral())
 	m := make(wire.Response, wire.ResponseSize)
 	if _, err := p.Respond(m, mallory.bytes(), 1, c.psk); err != nil {

@@ -31,11 +31,10 @@ func Open(s *Static, m wire.Initiation) (Opened, error) {
 	if err := multiply(s, x25519.Product{Scalar: &s.private, Point: point(m.Ephemeral()), Result: &es}); err != nil {
 		return Opened{}, err
 	}
-	sym := begin(s.hash)
-	defer sym.clear()
 
 	// e
-	sym.mixEphemeral(m.Ephemeral())
+	sym := begin(s.hash, m.Ephemeral())
+	defer sym.clear()
 
 	// es
 	sym.mixKey(&es)

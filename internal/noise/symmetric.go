@@ -3,18 +3,25 @@ package noise
 import (
 	"reflect"
 
-	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/warrenvpn/warren/internal/blake2s"
 	"github.com/warrenvpn/warren/internal/wire"
 	"github.com/warrenvpn/warren/key"
 )
 
 // initialChain is C0 = HASH(construction), initialHash is H0 = HASH(C0 || identifier).
 var (
-	initialChain = blake2s.Sum256([]byte(wire.Construction))
-	initialHash  = blake2s.Sum256(append(initialChain[:], wire.Identifier...))
+	initialChain = blake2s.Sum([]byte(wire.Construction), nil)
+	initialHash  = blake2s.Sum(initialChain[:], []byte(wire.Identifier))
 )
+
+// initialKey is C0 as a key. Every handshake begins with it, and nothing is
+// secret about it.
+var initialKey = func() (k blake2s.HMAC) {
+	k.SetKey(&initialChain)
+	return k
+}()
 
 // zeroNonce is the nonce of every handshake field: each key seals only one.
 var zeroNonce [chacha20poly1305.NonceSize]byte
@@ -30,26 +37,24 @@ type symmetric struct {
 	key   [hashSize]byte // k, seals the next field
 }
 
-// begin returns the state with which a handshake towards a responder begins:
-// C = C0, H = HASH(H0 || Spub_r), which hashTo gave.
-func begin(to [hashSize]byte) *symmetric {
-	return &symmetric{chain: initialChain, hash: to}
+// begin returns the state of a handshake towards a responder after its first
+// token: C = C0, H = HASH(H0 || Spub_r), which hashTo gave, and then the
+// initiator's ephemeral key as in mixEphemeral.
+func begin(to [hashSize]byte, public []byte) *symmetric {
+	y := &symmetric{hash: to}
+	kdfWith(&initialKey, public, &y.chain)
+	y.mixHash(public)
+	return y
 }
 
 // hashTo returns HASH(H0 || Spub): the first thing hashed is to whom it is said.
 func hashTo(responder *key.Public) [hashSize]byte {
-	var b [hashSize + key.Size]byte
-	copy(b[:], initialHash[:])
-	copy(b[hashSize:], responder[:])
-	return blake2s.Sum256(b[:])
+	return blake2s.Sum(initialHash[:], responder[:])
 }
 
 // mixHash: H = HASH(H || data).
 func (y *symmetric) mixHash(data []byte) {
-	var b [hashSize + wire.KeySize + wire.TagSize]byte // the longest field is a sealed key
-	copy(b[:], y.hash[:])
-	n := hashSize + copy(b[hashSize:], data)
-	y.hash = blake2s.Sum256(b[:n])
+	y.hash = blake2s.Sum(y.hash[:], data)
 }
 
 // mixEphemeral: C = KDF1(C, Epub); H = HASH(H || Epub). Token e: with a psk token
