@@ -13,7 +13,7 @@ const (
 )
 
 var kernels = impl.NewSet("x25519",
-	impl.Implementation[kernel]{Name: "avx512-ifma", Needs: "AVX-512 F, DQ, VL and IFMA", Usable: wideUsable, Value: wide},
+	impl.Implementation[kernel]{Name: "avx512-ifma", Needs: "AVX-512 F, DQ and IFMA", Usable: wideUsable, Value: wide},
 	impl.Implementation[kernel]{Name: impl.Generic, Usable: true, Value: plain},
 )
 

@@ -13,7 +13,7 @@ import (
 
 // wideUsable: the processor has what the assembly needs, and the system saves
 // its registers.
-var wideUsable = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA
+var wideUsable = cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA
 
 // The memory of the assembly, which says what is where and why.
 type (

@@ -56,7 +56,7 @@ func TestStepWithExtremeLimbs(t *testing.T) {
 	}
 	const seed = 3
 	r := rand.New(rand.NewPCG(seed, 0))
-	for round := range 20_000 {
+	for round := range rounds(20_000) {
 		var m memory
 		s := m.scratch()
 		pairs := 1 + round%2
@@ -140,7 +140,7 @@ func TestQuotientOfExtremeLimbs(t *testing.T) {
 	}
 	const seed = 4
 	r := rand.New(rand.NewPCG(seed, 0))
-	for round := range 2_000 {
+	for round := range rounds(2_000) {
 		var m memory
 		f := &m.scratch().fraction
 		for i := range limbs {
@@ -181,7 +181,7 @@ func TestBytesAreReduced(t *testing.T) {
 			t.Fatalf("seed %d: %x gives %x, want %x", seed, value(e, 3), bigOf(&got), want)
 		}
 	}
-	for range 100_000 {
+	for range rounds(100_000) {
 		var e element
 		for i := range limbs {
 			e[i][3] = extreme(r, 1<<limbBits+1<<18)

@@ -28,23 +28,50 @@ type Product struct {
 //
 // hot path
 func Multiply(products ...Product) error {
+	var results [MaxProducts][Size]byte
+	ok := multiplyAll(&results, products)
+	err := error(nil)
+	for i := range products {
+		if !ok[i] {
+			err = ErrLowOrder
+		}
+	}
+	if err == nil {
+		for i := range products {
+			*products[i].Result = results[i]
+		}
+	}
+	wipe(&results)
+	return err
+}
+
+// MultiplyEach is Multiply for products that have nothing to do with each other:
+// it sets the results that are not zero, and tells which.
+//
+// hot path
+func MultiplyEach(products ...Product) (ok [MaxProducts]bool) {
+	var results [MaxProducts][Size]byte
+	ok = multiplyAll(&results, products)
+	for i := range products {
+		if ok[i] {
+			*products[i].Result = results[i]
+		}
+	}
+	wipe(&results)
+	return ok
+}
+
+// multiplyAll sets results and tells which are not zero.
+func multiplyAll(results *[MaxProducts][Size]byte, products []Product) (ok [MaxProducts]bool) {
 	if len(products) > MaxProducts {
 		panic("x25519: too many products in one call")
 	}
-	var results [MaxProducts][Size]byte
-	kernels.Get().multiply(&results, products)
+	kernels.Get().multiply(results, products)
 	for i := range products {
 		var zero [Size]byte
-		if subtle.ConstantTimeCompare(results[i][:], zero[:]) == 1 {
-			wipe(&results)
-			return ErrLowOrder
-		}
+		ok[i] = subtle.ConstantTimeCompare(results[i][:], zero[:]) == 0
 	}
-	for i := range products {
-		*products[i].Result = results[i]
-	}
-	wipe(&results)
-	return nil
+	return ok
 }
 
 // Base sets result to the product of scalar and the base point: the public key

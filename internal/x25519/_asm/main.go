@@ -13,19 +13,23 @@
 //
 //	tight  less than 2^51 + 2^18: what a multiplication takes, which sees
 //	       52 bits of a limb
-//	wide   less than 2^61: what a multiplication gives, before its carries
+//	wide   less than 2^62: what a multiplication gives, before its carries
 //
 // Sums and differences are taken of wide limbs and then carried once, which
-// saves a carry for each. A multiplication gives less than 2^59 in each limb.
+// saves a carry for each. Of tight factors a multiplication gives less than
+// 125 times 2^52 in each limb, which is less than 2^59: column 0 has one low half
+// of less than 2^52, and 19 times four low halves and five high halves, which
+// count twice and are less than 2^50. With one factor of 52 bits, as in lane 0 of
+// round 3, it is 172 times 2^52, and less than 2^60 + 2^58 with S² added.
 //
 // A round is one multiplication of vectors:
 //
 //	1  (A B C D) (A B B A)         A, B = x2 ± z2; C, D = x3 ± z3
 //	2  (S E P M) (S a P x1)        S, E = AA ± BB; P, M = CB ± DA; a = 486662
-//	3  (E E P M) (E 2S+aE P x1 M)
+//	3  (E E P M) (-E 2S+aE P x1 M)
 //
-// and with S² of round 2 the new coordinates, those of the first point times
-// four, which changes nothing of x2 / z2:
+// and with S² of round 2 added these are the new coordinates, those of the first
+// point times four, which changes nothing of x2 / z2:
 //
 //	4 x2 = S² - E²      as 4 AA BB = (AA + BB)² - (AA - BB)²
 //	4 z2 = E (2S + aE)  as a24 = (a - 2) / 4
@@ -41,9 +45,13 @@
 //	Z28        2^51 - 1
 //	Z29        19
 //	Z30        the bits of the scalars, the next one on top
-//	K1         the odd lanes: differences
-//	K2         lane 1 of each ladder
-//	K3         lane 0 of each ladder
+//	Z31        not used
+//	K1         the odd lanes
+//	K2         the even lanes
+//	K3         lane 1 of each ladder
+//	K4         lane 0 of each ladder
+//	K5         lanes 0 and 1 of ladders whose points are swapped in this step
+//	K6         the same, and lanes 2 and 3 of both
 package main
 
 import (
@@ -84,7 +92,7 @@ const (
 	coordinates = 0                          // wide
 	constants   = coordinates + limbs*vector // a in lane 1, x1 in lane 3
 	scalars     = constants + limbs*vector   // one vector for each 64 bits
-	squares     = scalars + 4*vector         // S² of round 2, for the third
+	squares     = scalars + 4*vector         // what round 2 gives: S² in lane 0
 	sums        = squares + limbs*vector     // the factor (S E P M), if there are two pairs
 	wides       = sums + limbs*vector        // between rounds, if there are two pairs
 	pairSize    = wides + limbs*vector
@@ -168,7 +176,11 @@ func ladder(name string, pairs int) {
 	Label("step")
 	for _, stage := range []func(at at){first, second, third} {
 		for i := range pairs {
-			stage(at{p, word, i * pairSize, pairs > 1})
+			q := at{p: p, word: word, offset: i * pairSize, multiply: separate}
+			if pairs > 1 {
+				q.shared, q.multiply = true, joined
+			}
+			stage(q)
 		}
 	}
 	DECQ(steps)
@@ -183,10 +195,11 @@ func ladder(name string, pairs int) {
 // at is a pair in memory. If it is not the only one, what one round leaves to
 // the next is there too.
 type at struct {
-	p      Register
-	word   Register
-	offset int
-	shared bool
+	p        Register
+	word     Register
+	offset   int
+	shared   bool
+	multiply multiplication
 }
 
 func reload(p Register, offset int, to []VecPhysical) {
@@ -222,7 +235,7 @@ func first(q at) {
 		VPERMQ(lanes(2, 3, 1, 0), a[n], swapB, b[n])
 		VPERMQ(lanes(2, 3, 1, 0), a[n], swapA, a[n])
 	}
-	multiply(nil)
+	q.multiply(nil)
 	if q.shared {
 		spill(q.p, q.offset+wides, low[:limbs])
 	}
@@ -242,7 +255,7 @@ func second(q at) {
 	if q.shared {
 		spill(q.p, q.offset+sums, a)
 	}
-	multiply(func(n int, x, temporary VecPhysical) {
+	q.multiply(func(n int, x, temporary VecPhysical) {
 		VPSHUFD(Imm(0x4e), a[n], temporary)
 		VPADDQ(temporary, temporary, temporary)
 		VPADDQ(temporary, x, one, x) // aE becomes 2S + aE
@@ -272,7 +285,7 @@ func third(q at) {
 	for n := range limbs - 1 {
 		VPADDQ(high[n], b[n+1], odd, b[n+1])
 	}
-	multiply(func(n int, x, temporary VecPhysical) {
+	q.multiply(func(n int, x, temporary VecPhysical) {
 		VPADDQ(Mem{Base: q.p, Disp: q.offset + squares + n*vector}, x, zero, x) // S² - E²
 	})
 	if q.shared {
@@ -321,14 +334,17 @@ func carry(copied ...Op) {
 	}
 }
 
-// multiply sets low[0:5] to a b, wide. Of one factor all limbs are tight; those of
+// multiplication sets low[0:5] to a b, wide: separate or joined.
+type multiplication func(more func(n int, x, temporary VecPhysical))
+
+// separate is the multiplication that is over first. Of one factor all limbs are tight; those of
 // the other have no more than 52 bits. more, if there is one, adds to limbs of the
 // product; it has a register for each.
 //
 // Column k collects what has the weight 2^51k. The processor gives the low and
 // the high 52 bits of each product, and the high ones have twice the weight of
 // the next column.
-func multiply(more func(n int, x, temporary VecPhysical)) {
+func separate(more func(n int, x, temporary VecPhysical)) {
 	clearColumns()
 	// Limb 0 comes last out of a carry, so its products are added last. Before
 	// them is what is needed first: the columns from 5 on, that are folded.
@@ -399,6 +415,37 @@ func finish(more func(n int, x, temporary VecPhysical)) {
 	}
 	for k := range limbs {
 		VPADDQ(high[k+limbs-1], low[k], low[k])
+	}
+}
+
+// joined is the multiplication with the fewest instructions, for when there is
+// something else to do while one waits for another: a column of low halves goes
+// on from the one of high halves that it would be added to.
+func joined(more func(n int, x, temporary VecPhysical)) {
+	for _, z := range append([]VecPhysical{low[0]}, high...) {
+		VPXORQ(z, z, z)
+	}
+	highs := func(_ int, isHigh bool) bool { return isHigh }
+	products(highs, false)
+	products(highs, true)
+	for _, k := range []int{4, 5, 6, 7, 0, 1, 2, 3} {
+		VPADDQ(high[k], high[k], low[k+1])
+	}
+	VPADDQ(high[8], high[8], high[8]) // column 9 has no low halves
+	upperLow := func(column int, isHigh bool) bool { return !isHigh && column >= limbs }
+	products(upperLow, false)
+	products(lowerLow, false)
+	products(upperLow, true)
+	upper := append(low[limbs:len(low):len(low)], high[8])
+	for _, x := range upper {
+		VPMULLQ(c19, x, x)
+	}
+	products(lowerLow, true)
+	for k, x := range upper {
+		if more != nil {
+			more(k, x, high[k])
+		}
+		VPADDQ(x, low[k], low[k])
 	}
 }
 

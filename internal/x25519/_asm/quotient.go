@@ -26,7 +26,7 @@ func quotient() {
 	save := func(i int) { spill(f, place(i), a) }
 	times := func(i int) {
 		reload(f, place(i), b)
-		multiply(nil)
+		separate(nil)
 		carry()
 	}
 	loops := 0
@@ -55,7 +55,7 @@ func quotient() {
 	times(e1) // 9
 	save(e11)
 	reload(f, place(x), b)
-	multiply(nil)
+	separate(nil)
 	carry() // 11
 	reload(f, place(e11), b)
 	spill(f, place(e11), a)
@@ -85,7 +85,7 @@ func quotient() {
 	}
 	reload(f, numerator, low[:limbs])
 	carry()
-	multiply(nil)
+	separate(nil)
 	carry()
 	spill(f, numerator, a)
 	erase()
