@@ -79,6 +79,9 @@ func (d *Device) enqueueHandshake(l *lane, msg []byte, from *packet.Endpoint) {
 // intake checks handshake messages before control sees them: mac1, and under
 // load mac2 and the rate of the source ([W] 5.3). It does the one
 // Diffie-Hellman that tells who is calling.
+//
+// It takes as many messages as there are, up to what can be multiplied in one
+// call: under a flood it is the Diffie-Hellman that it has no time for.
 type intake struct {
 	d       *Device
 	l       *lane
@@ -87,6 +90,9 @@ type intake struct {
 	limiter *ratelimit.Limiter
 	loaded  mono.Time // when the queue was last long
 	reply   [wire.CookieReplySize]byte
+
+	batch  []handshakeMessage // taken from the queue
+	passed []openedInitiation // for control
 }
 
 func (d *Device) startIntake() {
@@ -95,58 +101,102 @@ func (d *Device) startIntake() {
 		for {
 			select {
 			case m := <-d.intake:
+				in.take(m)
 				l.epoch.enter()
-				out, ok := in.check(d.clock.Now(), &m)
+				in.checkBatch(d.clock.Now())
 				l.epoch.leave()
-				if !ok {
-					continue
-				}
-				select {
-				case d.opened <- out:
-				case <-d.done:
-					return
-				}
 			case <-d.done:
 				return
 			}
+			for _, p := range in.passed {
+				select {
+				case d.opened <- p:
+				case <-d.done:
+					return
+				}
+			}
+			clear(in.passed) // what was opened is control's
 		}
 	})
 }
 
-// check decides whether control gets to see m.
-func (in *intake) check(now mono.Time, m *handshakeMessage) (openedInitiation, bool) {
+// take makes a batch of m and what else is there.
+func (in *intake) take(m handshakeMessage) {
+	in.batch = append(in.batch[:0], m)
+	for len(in.batch) < noise.MaxTogether {
+		select {
+		case m := <-in.d.intake:
+			in.batch = append(in.batch, m)
+		default:
+			return
+		}
+	}
+}
+
+// checkBatch decides which messages control gets to see.
+func (in *intake) checkBatch(now mono.Time) {
+	in.passed = in.passed[:0]
 	id := in.d.identity.Load()
 	if id == nil {
 		// [K]: without a private key a device neither makes nor answers handshakes.
-		in.l.drops.add(DropBadMAC1, 1)
-		return openedInitiation{}, false
+		in.l.drops.add(DropBadMAC1, len(in.batch))
+		return
 	}
 	if id != in.of {
 		in.of, in.checker = id, cookie.NewChecker(id.public, in.d.rand)
 	}
+	var initiations [noise.MaxTogether]wire.Initiation
+	n := 0
+	for i := range in.batch {
+		m := &in.batch[i]
+		if !in.check(now, m) {
+			continue
+		}
+		if t, _ := wire.Classify(m.bytes()); t == wire.TypeInitiation {
+			initiations[n] = m.bytes()
+			n++
+		}
+		in.passed = append(in.passed, openedInitiation{msg: *m, by: id})
+	}
+	if n > 0 {
+		in.open(id, initiations[:n])
+	}
+}
+
+// check decides whether control gets to see m, as far as that is known without a
+// Diffie-Hellman.
+func (in *intake) check(now mono.Time, m *handshakeMessage) bool {
 	msg := m.bytes()
 	t, _ := wire.Classify(msg)
 	if t == wire.TypeCookieReply {
-		return openedInitiation{msg: *m, by: id}, in.isAwaited(wire.CookieReply(msg).ReceiverIndex())
+		return in.isAwaited(wire.CookieReply(msg).ReceiverIndex())
 	}
 	if !in.checker.CheckMAC1(msg) {
 		in.l.drops.add(DropBadMAC1, 1)
-		return openedInitiation{}, false
+		return false
 	}
 	if in.underLoad(now) && !in.admit(now, m) {
-		return openedInitiation{}, false
+		return false
 	}
-	out := openedInitiation{msg: *m, by: id}
-	if t == wire.TypeInitiation {
-		o, err := noise.Open(id.static, wire.Initiation(msg))
-		if err != nil {
-			in.l.drops.add(DropBadHandshake, 1)
-			return openedInitiation{}, false
+	return t == wire.TypeInitiation || in.isAwaited(wire.Response(msg).ReceiverIndex())
+}
+
+// open reads who sent the initiations among what has passed, and takes those out
+// of which that cannot be read.
+func (in *intake) open(id *identity, initiations []wire.Initiation) {
+	opened, _ := noise.OpenTogether(id.static, initiations...)
+	i, kept := 0, in.passed[:0]
+	for _, p := range in.passed {
+		if t, _ := wire.Classify(p.msg.bytes()); t == wire.TypeInitiation {
+			p.opened = opened[i]
+			if i++; p.opened == nil {
+				in.l.drops.add(DropBadHandshake, 1)
+				continue
+			}
 		}
-		out.opened = &o
-		return out, true
+		kept = append(kept, p)
 	}
-	return out, in.isAwaited(wire.Response(msg).ReceiverIndex())
+	in.passed = kept
 }
 
 // isAwaited reports whether an answer to index can concern anybody: control is

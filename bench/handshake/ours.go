@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/warrenvpn/warren/internal/cookie"
 	"github.com/warrenvpn/warren/internal/noise"
@@ -14,8 +15,8 @@ import (
 	"github.com/warrenvpn/warren/packet"
 )
 
-// ours is what a Device does with an initiation: the intake's part and then
-// control's.
+// ours is what a Device does with initiations that wait: the intake's part, which
+// takes some of them together, and then control's.
 type ours struct {
 	static  *noise.Static
 	checker *cookie.Checker
@@ -57,25 +58,28 @@ func newOurs(private *key.Private, peers []key.Public) *ours {
 
 func (o *ours) respond(initiations, responses [][]byte) error {
 	var fx []tunnel.Effect
-	for i, m := range initiations {
-		if !o.checker.CheckMAC1(m) {
-			return errors.New("mac1 is wrong")
-		}
-		opened, err := noise.Open(o.static, wire.Initiation(m))
-		if err != nil {
-			return err
-		}
-		fx = o.peers[opened.Remote()].HandleInitiation(now(), &opened, o.from, fx[:0])
-		answered := false
-		for _, e := range fx {
-			if e.Kind == tunnel.Transmit {
-				copy(responses[i], e.Message)
-				answered = true
+	for len(initiations) > 0 {
+		n := min(len(initiations), noise.MaxTogether)
+		var batch [noise.MaxTogether]wire.Initiation
+		for i, m := range initiations[:n] {
+			if !o.checker.CheckMAC1(m) {
+				return errors.New("mac1 is wrong")
 			}
+			batch[i] = m
 		}
-		if !answered {
-			return errors.New("no response")
+		opened, errs := noise.OpenTogether(o.static, batch[:n]...)
+		for i := range n {
+			if errs[i] != nil {
+				return errs[i]
+			}
+			fx = o.peers[opened[i].Remote()].HandleInitiation(now(), opened[i], o.from, fx[:0])
+			sent := slices.IndexFunc(fx, func(e tunnel.Effect) bool { return e.Kind == tunnel.Transmit })
+			if sent < 0 {
+				return errors.New("no response")
+			}
+			copy(responses[i], fx[sent].Message)
 		}
+		initiations, responses = initiations[n:], responses[n:]
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package noise
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/warrenvpn/warren/internal/wire"
@@ -101,6 +102,19 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkOpenTogether(b *testing.B) {
+	c := newCouple(1)
+	c.initiate(b)
+	ms := slices.Repeat([]wire.Initiation{c.initiation}, MaxTogether)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, errs := OpenTogether(c.r, ms...); errs[0] != nil {
+			b.Fatal(errs)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*MaxTogether), "ns/initiation")
 }
 
 func BenchmarkAccept(b *testing.B) {

@@ -383,6 +383,51 @@ func TestOpenDoesNotAllocateBeforeTheProduct(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("allocations = %v, want 0", n)
 	}
+	if n := testing.AllocsPerRun(20, func() { OpenTogether(c.r, c.initiation, c.initiation) }); n != 0 {
+		t.Errorf("of two together: allocations = %v, want 0", n)
+	}
+}
+
+// What one of several initiations is has no consequence for the others.
+func TestOpenTogetherIsOpenForEach(t *testing.T) {
+	var good, forged, lowOrder wire.Initiation
+	c := newCouple(1)
+	c.initiate(t)
+	good = c.initiation
+	forged = wire.Initiation(bytes.Clone(good))
+	forged.EncryptedStatic()[0] ^= 1
+	lowOrder = wire.Initiation(bytes.Clone(good))
+	clear(lowOrder.Ephemeral())
+	kinds := []struct {
+		m    wire.Initiation
+		want error
+	}{{good, nil}, {forged, ErrAuthentication}, {lowOrder, ErrLowOrder}}
+	for n := 1; n <= MaxTogether; n++ {
+		for mix := range 81 { // every mixture of the kinds, in base 3
+			var ms []wire.Initiation
+			var wants []error
+			for i, rest := 0, mix; i < n; i, rest = i+1, rest/len(kinds) {
+				ms = append(ms, kinds[rest%len(kinds)].m)
+				wants = append(wants, kinds[rest%len(kinds)].want)
+			}
+			opened, errs := OpenTogether(c.r, ms...)
+			for i, want := range wants {
+				if !errors.Is(errs[i], want) || (opened[i] != nil) != (want == nil) {
+					t.Fatalf("mixture %d of %d, number %d: %v, opened %v; want %v", mix, n, i, errs[i], opened[i] != nil, want)
+				}
+				if want != nil {
+					continue
+				}
+				if p, err := opened[i].Accept(c.r, c.toI); err != nil || p.Stamp() != c.stamp {
+					t.Fatalf("mixture %d of %d, number %d: Accept: %v", mix, n, i, err)
+				}
+			}
+		}
+	}
+	c.r.Clear()
+	if _, errs := OpenTogether(c.r, good, forged); !errors.Is(errs[0], ErrCleared) || !errors.Is(errs[1], ErrCleared) {
+		t.Errorf("after Clear: %v, want ErrCleared for both", errs)
+	}
 }
 
 // Different ephemeral keys, stamps, preshared keys: different session keys.

@@ -31,13 +31,52 @@ func Open(s *Static, m wire.Initiation) (Opened, error) {
 	if err := multiply(s, x25519.Product{Scalar: &s.private, Point: point(m.Ephemeral()), Result: &es}); err != nil {
 		return Opened{}, err
 	}
+	return open(s, m, &es)
+}
 
+// MaxTogether is how many initiations one call of OpenTogether takes.
+const MaxTogether = x25519.MaxProducts
+
+// OpenTogether is Open for up to MaxTogether initiations that are there at the same
+// time, which takes little longer than for one. For each either the first or the
+// second result is set.
+func OpenTogether(s *Static, ms ...wire.Initiation) (opened [MaxTogether]*Opened, errs [MaxTogether]error) {
+	if !s.live {
+		for i := range ms {
+			errs[i] = ErrCleared
+		}
+		return opened, errs
+	}
+	var es [MaxTogether][key.Size]byte
+	var products [MaxTogether]x25519.Product
+	for i, m := range ms {
+		products[i] = x25519.Product{Scalar: &s.private, Point: point(m.Ephemeral()), Result: &es[i]}
+	}
+	ok := x25519.MultiplyEach(products[:len(ms)]...)
+	for i, m := range ms {
+		if !ok[i] {
+			errs[i] = ErrLowOrder
+			continue
+		}
+		var o Opened
+		if o, errs[i] = open(s, m, &es[i]); errs[i] == nil {
+			opened[i] = new(Opened)
+			*opened[i] = o
+			o.Clear()
+		}
+		wipe(es[i][:])
+	}
+	return opened, errs
+}
+
+// open is what follows the product.
+func open(s *Static, m wire.Initiation, es *[key.Size]byte) (Opened, error) {
 	// e
 	sym := begin(s.hash, m.Ephemeral())
 	defer sym.clear()
 
 	// es
-	sym.mixKey(&es)
+	sym.mixKey(es)
 
 	// s
 	remote := new(key.Public)
