@@ -2,7 +2,7 @@ package conf
 
 import (
 	"fmt"
-	"slices"
+	"iter"
 	"strconv"
 
 	"github.com/warrenvpn/warren/key"
@@ -67,27 +67,46 @@ func (c *Config) Sync(have *Device, service Service) (Change, error) {
 		return ch, err
 	}
 	ch.ReplacePeers = false
-	given := make(map[key.Public]bool, len(c.Peers))
-	for i := range c.Peers {
-		given[c.Peers[i].PublicKey] = true
+	synced := make([]PeerChange, 0, len(c.Peers))
+	for p := range SyncPeers(have, ch.All()) {
+		synced = append(synced, *p)
 	}
-	var gone []PeerChange
-	running := make(map[key.Public]*Peer, len(have.Peers))
-	for i := range have.Peers {
-		p := &have.Peers[i]
-		running[p.PublicKey] = p
-		if !given[p.PublicKey] {
-			gone = append(gone, PeerChange{PublicKey: p.PublicKey, Remove: true})
-		}
-	}
-	peers := slices.Clone(c.Peers)
-	for i := range peers {
-		if p := running[peers[i].PublicKey]; p != nil {
-			peers[i].clearMissing(p)
-		}
-	}
-	ch.Peers = append(gone, peers...)
+	ch.Peers = synced
 	return ch, nil
+}
+
+// SyncPeers returns the changes of peers that Sync makes of those given, without
+// keeping them in memory: first the removal of each peer of have that is not
+// given, then what is given, with what it does not give cleared. Both are valid
+// as long as they are with peers, which is gone through twice. If either side
+// has no peers there is nothing to keep, and Set is the change.
+func SyncPeers(have *Device, peers iter.Seq[*PeerChange]) iter.Seq[*PeerChange] {
+	running := make(map[key.Public]int32, len(have.Peers))
+	for i := range have.Peers {
+		running[have.Peers[i].PublicKey] = int32(i)
+	}
+	return func(yield func(*PeerChange) bool) {
+		given := make([]bool, len(have.Peers))
+		for p := range peers {
+			if i, ok := running[p.PublicKey]; ok {
+				given[i] = true
+			}
+		}
+		for i := range have.Peers {
+			if !given[i] && !yield(&PeerChange{PublicKey: have.Peers[i].PublicKey, Remove: true}) {
+				return
+			}
+		}
+		for p := range peers {
+			c := *p
+			if i, ok := running[p.PublicKey]; ok {
+				c.clearMissing(&have.Peers[i])
+			}
+			if !yield(&c) {
+				return
+			}
+		}
+	}
 }
 
 // clearMissing clears what the running peer has and the change does not give.

@@ -35,6 +35,10 @@ type Options struct {
 	// Service returns the number of a UDP service that is not one itself; the
 	// parsed ListenPort is that number then.
 	Service func(name string) (uint16, error)
+	// Peer takes each section of a peer when it is complete, in place of
+	// Config.Peers, where files are huge: PeerList.Append. It is valid for the
+	// call. What it took means nothing if Parse returns an error.
+	Peer func(*PeerChange)
 }
 
 // Parse reads wg(8) configuration text. name is the file's, for messages.
@@ -70,6 +74,9 @@ type parser struct {
 	// Memory of all peers together, as single pieces would be millions.
 	lists     slab.Slab[AllowedIP]
 	endpoints slab.Slab[Endpoint]
+	// Memory of the present peer, if peers are passed on.
+	list []AllowedIP
+	one  Endpoint
 }
 
 type section uint8
@@ -131,11 +138,15 @@ func (p *parser) endPeer() {
 	if p.section != peerSection {
 		return
 	}
-	if c := p.peer(); len(c.AllowedIPs) > 0 {
-		c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
-	}
 	if !p.named && p.nameless == 0 {
 		p.nameless = p.began
+	}
+	c := p.peer()
+	if p.options.Peer != nil {
+		p.options.Peer(c)
+		p.list, p.config.Peers = c.AllowedIPs[:0], p.config.Peers[:0]
+	} else if len(c.AllowedIPs) > 0 {
+		c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
 	}
 }
 
@@ -223,11 +234,11 @@ func (p *parser) peerKey(c *PeerChange, name, v string) error {
 		c.PersistentKeepalive = &s
 		return err
 	case "Endpoint":
-		c.Endpoint = p.endpoints.One()
+		c.Endpoint = p.newEndpoint()
 		return p.endpoint(c.Endpoint, v)
 	default: // AllowedIPs
 		if len(c.AllowedIPs) == 0 {
-			c.AllowedIPs = p.lists.Begin()
+			c.AllowedIPs = p.newList()
 		}
 		a := AllowedIPs{List: c.AllowedIPs}
 		err := a.parse(v)
@@ -235,6 +246,22 @@ func (p *parser) peerKey(c *PeerChange, name, v string) error {
 		c.AllowedIPs, c.ReplaceAllowedIPs = a.List, !a.Incremental
 		return err
 	}
+}
+
+// newEndpoint and newList return memory for a peer: their own for those that
+// stay, always the same for those that are passed on.
+func (p *parser) newEndpoint() *Endpoint {
+	if p.options.Peer != nil {
+		return &p.one
+	}
+	return p.endpoints.One()
+}
+
+func (p *parser) newList() []AllowedIP {
+	if p.options.Peer != nil {
+		return p.list
+	}
+	return p.lists.Begin()
 }
 
 func (p *parser) endpoint(to *Endpoint, v string) error {
@@ -248,7 +275,7 @@ func (p *parser) endpoint(to *Endpoint, v string) error {
 			return err
 		}
 	}
-	if *to == given { // and so parts of a block of lines, which is not to stay
+	if *to == given && p.options.Peer == nil { // parts of a block of lines, which is not to stay
 		s := given.Host + given.Port
 		*to = Endpoint{Host: s[:len(given.Host)], Port: s[len(given.Host):]}
 	}

@@ -3,6 +3,7 @@ package device
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -34,10 +35,13 @@ func (e *ChangeError) Error() string {
 // Is makes every ChangeError an fs.ErrInvalid: a value that no device takes.
 func (e *ChangeError) Is(target error) bool { return target == fs.ErrInvalid }
 
-// apply makes c, whole or not at all: first everything that can fail, then
-// everything that cannot. Control only.
-func (d *Device) apply(c *conf.Change) error {
-	if err := d.check(c); err != nil {
+// apply makes c. Control only.
+func (d *Device) apply(c *conf.Change) error { return d.applyOf(c, c.All()) }
+
+// applyOf makes c with these peers, whole or not at all: first everything that
+// can fail, then everything that cannot. Control only.
+func (d *Device) applyOf(c *conf.Change, peers iter.Seq[*conf.PeerChange]) error {
+	if err := d.check(c, peers); err != nil {
 		return err
 	}
 	if err := d.applySockets(c); err != nil {
@@ -59,8 +63,8 @@ func (d *Device) apply(c *conf.Change) error {
 			a.remove(p)
 		}
 	}
-	for i := range c.Peers {
-		a.peer(&c.Peers[i])
+	for p := range peers {
+		a.peer(p)
 	}
 	d.routes.Store(a.routes.Table())
 	a.start()
@@ -68,38 +72,37 @@ func (d *Device) apply(c *conf.Change) error {
 }
 
 // check refuses what cannot be applied.
-func (d *Device) check(c *conf.Change) error {
-	for i := range c.Peers {
-		pc := &c.Peers[i]
-		for _, a := range pc.AllowedIPs {
+func (d *Device) check(c *conf.Change, peers iter.Seq[*conf.PeerChange]) error {
+	have, given := d.peers.len(), 0
+	for p := range peers {
+		given++
+		for _, a := range p.AllowedIPs {
 			if !a.Prefix.IsValid() || a.Prefix != a.Prefix.Masked() {
-				return &ChangeError{pc.PublicKey, "allowed ip", "not a masked prefix: " + a.Prefix.String()}
+				return &ChangeError{p.PublicKey, "allowed ip", "not a masked prefix: " + a.Prefix.String()}
 			}
 		}
-		if pc.Endpoint == nil {
+		if p.Endpoint == nil {
 			continue
 		}
-		if _, err := numeric(pc.Endpoint); err != nil {
-			return &ChangeError{pc.PublicKey, "endpoint", err.Error()}
+		if _, err := numeric(p.Endpoint); err != nil {
+			return &ChangeError{p.PublicKey, "endpoint", err.Error()}
 		}
 	}
-	have := d.peers.len()
 	if c.ReplacePeers {
 		have = 0
 	}
-	if have+len(c.Peers) > MaxPeers && have+distinctNew(d, c) > MaxPeers {
+	if have+given > MaxPeers && have+d.countNew(c, peers) > MaxPeers {
 		return &ChangeError{Field: "peers", Reason: fmt.Sprintf("more than %d", MaxPeers)}
 	}
 	return nil
 }
 
-// distinctNew counts the keys in c that are no peers yet, each once.
-func distinctNew(d *Device, c *conf.Change) int {
+// countNew counts the keys among peers that are no peers yet, each once.
+func (d *Device) countNew(c *conf.Change, peers iter.Seq[*conf.PeerChange]) int {
 	seen := make(map[key.Public]bool)
-	for i := range c.Peers {
-		k := c.Peers[i].PublicKey
-		if !c.Peers[i].Remove && (c.ReplacePeers || d.peers.get(k) == nil) {
-			seen[k] = true
+	for p := range peers {
+		if !p.Remove && (c.ReplacePeers || d.peers.get(p.PublicKey) == nil) {
+			seen[p.PublicKey] = true
 		}
 	}
 	return len(seen)

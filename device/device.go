@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -141,9 +142,14 @@ func (d *Device) stamp() tai64n.Stamp {
 // Apply makes a change, whole or not at all. It waits until Run has begun. The
 // endpoints in c must be numeric. A port that is taken gives an error that
 // wraps syscall.EADDRINUSE; a bad value gives a *ChangeError.
-func (d *Device) Apply(c conf.Change) error {
+func (d *Device) Apply(c conf.Change) error { return d.ApplyOf(c, c.All()) }
+
+// ApplyOf is Apply with peers in place of c.Peers, for more of them than are to
+// be in memory at once: conf.PeerList. They are gone through twice, on another
+// goroutine.
+func (d *Device) ApplyOf(c conf.Change, peers iter.Seq[*conf.PeerChange]) error {
 	var err error
-	if !d.call(func() { err = d.apply(&c) }) {
+	if !d.call(func() { err = d.applyOf(&c, peers) }) {
 		return ErrClosed
 	}
 	return err

@@ -3,6 +3,7 @@ package uapi
 import (
 	"bufio"
 	"io"
+	"iter"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -31,7 +32,10 @@ func WriteDevice(w io.Writer, d *conf.Device) error {
 
 // WriteChange writes a whole set request, with its operation line and the empty
 // line, in the order that wg(8) uses. Endpoints must be numeric.
-func WriteChange(w io.Writer, c *conf.Change) error {
+func WriteChange(w io.Writer, c *conf.Change) error { return WriteChangeOf(w, c, c.All()) }
+
+// WriteChangeOf is WriteChange with peers in place of c.Peers.
+func WriteChangeOf(w io.Writer, c *conf.Change, peers iter.Seq[*conf.PeerChange]) error {
 	e := newEncoder(w)
 	e.text("set=1\n")
 	if c.PrivateKey != nil {
@@ -46,8 +50,8 @@ func WriteChange(w io.Writer, c *conf.Change) error {
 	if c.ReplacePeers {
 		e.text("replace_peers=true\n")
 	}
-	for i := range c.Peers {
-		e.peerChange(&c.Peers[i])
+	for p := range peers {
+		e.peerChange(p)
 	}
 	e.text("\n")
 	return e.flush()

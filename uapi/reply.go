@@ -40,9 +40,6 @@ func ReadDevice(r io.Reader) (conf.Device, error) {
 		return conf.Device{}, p.errno
 	}
 	p.endPeer()
-	for i := range p.device.Peers {
-		p.device.Peers[i].LastHandshake = p.times[i].time()
-	}
 	return p.device, nil
 }
 
@@ -88,7 +85,7 @@ func ReadReply(r io.Reader) error {
 // replyReader collects the lines of a get reply.
 type replyReader struct {
 	device conf.Device
-	times  []stamp // of each peer, which come in two lines
+	time   stamp // of the last peer, which comes in two lines
 	errno  syscall.Errno
 	lists  slab.Slab[netip.Prefix]
 }
@@ -114,27 +111,29 @@ func (p *replyReader) line(k string, v []byte) bool {
 	case "public_key":
 		pub, err := publicKeyValue(v)
 		p.endPeer()
-		if n := len(d.Peers); n == cap(d.Peers) { // see changeReader.add
-			d.Peers, p.times = slices.Grow(d.Peers, max(n, 1)), slices.Grow(p.times, max(n, 1))
+		if n := len(d.Peers); n == cap(d.Peers) { // doubled: memory that is not used yet is none
+			d.Peers = slices.Grow(d.Peers, max(n, 1))
 		}
 		d.Peers = append(d.Peers, conf.Peer{PublicKey: pub})
-		p.times = append(p.times, stamp{})
 		return err == nil
 	}
 	if n := len(d.Peers); n > 0 {
-		return p.peerLine(&d.Peers[n-1], &p.times[n-1], k, v)
+		return p.peerLine(&d.Peers[n-1], k, v)
 	}
 	return p.deviceLine(k, v)
 }
 
-// endPeer completes the list of the last peer.
+// endPeer completes the last peer.
 func (p *replyReader) endPeer() {
-	if n := len(p.device.Peers); n > 0 {
-		c := &p.device.Peers[n-1]
-		if len(c.AllowedIPs) > 0 {
-			c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
-		}
+	n := len(p.device.Peers)
+	if n == 0 {
+		return
 	}
+	c := &p.device.Peers[n-1]
+	if len(c.AllowedIPs) > 0 {
+		c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
+	}
+	c.LastHandshake, p.time = p.time.time(), stamp{}
 }
 
 func (p *replyReader) deviceLine(k string, v []byte) bool {
@@ -156,7 +155,7 @@ func (p *replyReader) deviceLine(k string, v []byte) bool {
 	return true
 }
 
-func (p *replyReader) peerLine(c *conf.Peer, t *stamp, k string, v []byte) (ok bool) {
+func (p *replyReader) peerLine(c *conf.Peer, k string, v []byte) (ok bool) {
 	var err error
 	switch k {
 	case "preshared_key":
@@ -177,9 +176,9 @@ func (p *replyReader) peerLine(c *conf.Peer, t *stamp, k string, v []byte) (ok b
 		c.AllowedIPs = append(c.AllowedIPs, ip)
 		return err == nil
 	case "last_handshake_time_sec":
-		t.sec, ok = number(v, 1<<63-1)
+		p.time.sec, ok = number(v, 1<<63-1)
 	case "last_handshake_time_nsec":
-		t.nsec, ok = number(v, 1<<63-1)
+		p.time.nsec, ok = number(v, 1<<63-1)
 	case "rx_bytes":
 		c.RxBytes, ok = number(v, 1<<64-1)
 	case "tx_bytes":

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strconv"
 	"syscall"
 
 	"github.com/warrenvpn/warren/conf"
-	"github.com/warrenvpn/warren/internal/slab"
 	"github.com/warrenvpn/warren/key"
 )
 
@@ -36,25 +34,37 @@ var (
 func ReadChange(r io.Reader) (*conf.Change, error) {
 	l := newLineReader(r)
 	defer l.clear()
-	return readChange(l)
+	c, peers, err := readChange(l)
+	if err != nil {
+		return nil, err
+	}
+	defer peers.Clear()
+	c.Peers = peers.Unpack()
+	return c, nil
 }
 
-func readChange(in *lineReader) (*conf.Change, error) {
-	p := changeReader{change: &conf.Change{}}
+// readChange is ReadChange, but leaves the peers packed.
+func readChange(in *lineReader) (_ *conf.Change, peers *conf.PeerList, err error) {
+	p := changeReader{change: &conf.Change{}, peers: &conf.PeerList{}}
+	defer func() {
+		if err != nil {
+			p.peers.Clear()
+		}
+	}()
 	for line := 1; ; line++ {
 		text, err := in.next()
 		switch {
 		case errors.Is(err, errLineTooLong):
-			return nil, &RequestError{Line: line, Errno: syscall.EIO, Err: err}
+			return nil, nil, &RequestError{Line: line, Errno: syscall.EIO, Err: err}
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case len(text) == 0:
 			p.endPeer()
-			return p.change, nil
+			return p.change, p.peers, nil
 		}
 		k, v, ok := bytes.Cut(text, []byte{'='})
 		if !ok {
-			return nil, &RequestError{Line: line, Errno: syscall.EPROTO, Err: errNoValue}
+			return nil, nil, &RequestError{Line: line, Errno: syscall.EPROTO, Err: errNoValue}
 		}
 		if p.inPeer {
 			err = p.peerLine(string(k), v)
@@ -62,22 +72,23 @@ func readChange(in *lineReader) (*conf.Change, error) {
 			err = p.deviceLine(string(k), v)
 		}
 		if err != nil {
-			return nil, &RequestError{Line: line, Key: printable(k), Errno: syscall.EINVAL, Err: err}
+			return nil, nil, &RequestError{Line: line, Key: printable(k), Errno: syscall.EINVAL, Err: err}
 		}
 	}
 }
 
 // changeReader collects the lines of a set.
 type changeReader struct {
-	change  *conf.Change
+	change  *conf.Change // but for its peers
+	peers   *conf.PeerList
 	inPeer  bool
 	peer    conf.PeerChange // the block being read, if inPeer
 	removed bool            // a remove was seen: the rest of the block is only checked
 	ips     int             // allowed IPs so far
 
-	// Memory of all peers together, as single pieces would be millions.
-	lists     slab.Slab[conf.AllowedIP]
-	endpoints slab.Slab[conf.Endpoint]
+	// Memory of the block being read.
+	endpoint conf.Endpoint
+	list     []conf.AllowedIP
 }
 
 func (p *changeReader) deviceLine(k string, v []byte) (err error) {
@@ -122,8 +133,8 @@ func (p *changeReader) peerLine(k string, v []byte) (err error) {
 		psk, err = key.ParsePresharedHex(string(v))
 		c.PresharedKey = &psk
 	case "endpoint":
-		c.Endpoint = p.endpoints.One()
-		*c.Endpoint, err = endpointValue(v)
+		c.Endpoint = &p.endpoint
+		p.endpoint, err = endpointValue(v)
 	case "persistent_keepalive_interval":
 		c.PersistentKeepalive, err = uint16Value(v)
 	case "replace_allowed_ips":
@@ -148,7 +159,7 @@ func (p *changeReader) beginPeer(v []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(p.change.Peers) >= maxPeerBlocks {
+	if p.peers.Len() >= maxPeerBlocks {
 		return errTooMuch
 	}
 	p.inPeer, p.removed = true, false
@@ -159,19 +170,8 @@ func (p *changeReader) beginPeer(v []byte) error {
 // endPeer adds the block being read to the change.
 func (p *changeReader) endPeer() {
 	if p.inPeer && !p.removed {
-		p.add(p.peer)
+		p.peers.Append(&p.peer)
 	}
-}
-
-// add appends a change of a peer, whose list is complete.
-func (p *changeReader) add(c conf.PeerChange) {
-	c.AllowedIPs = p.lists.Keep(c.AllowedIPs)
-	if n := len(p.change.Peers); n == cap(p.change.Peers) {
-		// Doubled, also where append would add a quarter: fewer copies of what is
-		// large, and memory that is not used yet is none.
-		p.change.Peers = slices.Grow(p.change.Peers, max(n, 1))
-	}
-	p.change.Peers = append(p.change.Peers, c)
 }
 
 // remove makes the lines so far and a removal two changes: allowed IPs that
@@ -181,9 +181,9 @@ func (p *changeReader) remove() {
 		return
 	}
 	if c := p.peer; len(c.AllowedIPs) > 0 {
-		p.add(conf.PeerChange{PublicKey: c.PublicKey, UpdateOnly: c.UpdateOnly, AllowedIPs: c.AllowedIPs})
+		p.peers.Append(&conf.PeerChange{PublicKey: c.PublicKey, UpdateOnly: c.UpdateOnly, AllowedIPs: c.AllowedIPs})
 	}
-	p.add(conf.PeerChange{PublicKey: p.peer.PublicKey, Remove: true})
+	p.peers.Append(&conf.PeerChange{PublicKey: p.peer.PublicKey, Remove: true})
 	p.removed = true
 }
 
@@ -192,7 +192,7 @@ func (p *changeReader) remove() {
 func (p *changeReader) replaceAllowedIPs() {
 	c := &p.peer
 	if len(c.AllowedIPs) > 0 && !p.removed {
-		p.add(*c)
+		p.peers.Append(c)
 		*c = conf.PeerChange{PublicKey: c.PublicKey, UpdateOnly: c.UpdateOnly}
 	}
 	c.ReplaceAllowedIPs, c.AllowedIPs = true, nil
@@ -209,9 +209,10 @@ func (p *changeReader) allowedIP(v []byte) error {
 	}
 	if !p.removed {
 		if len(p.peer.AllowedIPs) == 0 {
-			p.peer.AllowedIPs = p.lists.Begin()
+			p.peer.AllowedIPs = p.list[:0]
 		}
 		p.peer.AllowedIPs = append(p.peer.AllowedIPs, conf.AllowedIP{Prefix: prefix, Remove: remove})
+		p.list = p.peer.AllowedIPs
 	}
 	return nil
 }

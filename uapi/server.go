@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"sync"
 	"syscall"
@@ -21,6 +22,22 @@ type Backend interface {
 	// Apply makes a change, whole or not at all. The number in the reply comes
 	// from the error: see ErrnoOf.
 	Apply(conf.Change) error
+}
+
+// LargeBackend is a Backend that takes the peers of a change one after the other,
+// so that a change of very many need not be in memory as values.
+type LargeBackend interface {
+	Backend
+	// ApplyOf is Apply with peers in place of those in the change. They may be
+	// gone through more than once; each is valid until the next one.
+	ApplyOf(c conf.Change, peers iter.Seq[*conf.PeerChange]) error
+}
+
+// Releaser is a Backend that is told when the memory of a set is not in use any
+// more, before the set is answered.
+type Releaser interface {
+	// Release is called after a set of so many peers.
+	Release(peers int)
 }
 
 // Serve answers the requests of l's connections until ctx ends, which is no
@@ -124,7 +141,7 @@ func (s *session) get() error {
 // set answers set=1. Nothing is applied before the empty line was seen and
 // every line before it was good.
 func (s *session) set() error {
-	c, err := readChange(s.in)
+	c, peers, err := readChange(s.in)
 	var bad *RequestError
 	switch {
 	case errors.As(err, &bad):
@@ -135,10 +152,25 @@ func (s *session) set() error {
 	case err != nil:
 		return err
 	}
-	if err := s.backend.Apply(*c); err != nil {
+	n := peers.Len()
+	err = s.apply(c, peers)
+	if r, ok := s.backend.(Releaser); ok {
+		r.Release(n)
+	}
+	if err != nil {
 		return s.reply(-int(ErrnoOf(err)))
 	}
 	return s.reply(0)
+}
+
+// apply makes a change and forgets it.
+func (s *session) apply(c *conf.Change, peers *conf.PeerList) error {
+	defer peers.Clear()
+	if large, ok := s.backend.(LargeBackend); ok {
+		return large.ApplyOf(*c, peers.All())
+	}
+	c.Peers = peers.Unpack()
+	return s.backend.Apply(*c)
 }
 
 func (s *session) reply(errno int) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"slices"
@@ -118,7 +119,8 @@ type backend interface {
 	// has reports whether name is one of its interfaces, and may say why not.
 	has(name string) (bool, error)
 	device(name string) (conf.Device, error)
-	apply(name string, c *conf.Change) error
+	// apply makes a change. Its peers are in c, or peers is not nil.
+	apply(name string, c *conf.Change, peers iter.Seq[*conf.PeerChange]) error
 }
 
 // backends returns what is asked, in order: the first that has an interface
@@ -176,17 +178,29 @@ func (c *Client) Device(name string) (conf.Device, error) {
 // A device with a control socket of this module takes the change whole or not at
 // all. The kernel takes it in order and stops at the first mistake; what came
 // before stays.
-func (c *Client) Apply(name string, ch conf.Change) error {
+func (c *Client) Apply(name string, ch conf.Change) error { return c.apply(name, &ch, nil) }
+
+// ApplyOf is Apply with peers in place of ch.Peers, for more of them than are to
+// be in memory at once: conf.PeerList. They are gone through more than once.
+func (c *Client) ApplyOf(name string, ch conf.Change, peers iter.Seq[*conf.PeerChange]) error {
+	return c.apply(name, &ch, peers)
+}
+
+func (c *Client) apply(name string, ch *conf.Change, peers iter.Seq[*conf.PeerChange]) error {
 	if len(name) > maxName {
 		// Never cut it off: the rest may be the name of another interface.
 		return failed("change", name, syscall.ENAMETOOLONG)
 	}
-	for i := range ch.Peers {
-		if e := ch.Peers[i].Endpoint; e != nil && !numeric(e) {
+	all := peers
+	if all == nil {
+		all = ch.All()
+	}
+	for p := range all {
+		if e := p.Endpoint; e != nil && !numeric(e) {
 			return fmt.Errorf("change interface %s: endpoint %q is not numeric", name, e.Host+":"+e.Port)
 		}
 	}
-	if err := c.of(name).apply(name, &ch); err != nil {
+	if err := c.of(name).apply(name, ch, peers); err != nil {
 		return failed("change", name, err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
@@ -126,9 +127,13 @@ func (k *kernel) device(name string) (conf.Device, error) {
 	return f.device(name)
 }
 
-func (k *kernel) apply(name string, c *conf.Change) error {
+func (k *kernel) apply(name string, c *conf.Change, peers iter.Seq[*conf.PeerChange]) error {
 	if !wgnl.NameFits(name) {
 		return syscall.ENODEV
+	}
+	if peers != nil {
+		c = collect(c, peers)
+		defer clearPreshared(c)
 	}
 	change, err := k.numberZones(c)
 	if err != nil {
@@ -154,6 +159,27 @@ func (k *kernel) apply(name string, c *conf.Change) error {
 		}
 	}
 	return nil
+}
+
+// collect returns the change with peers, which are many: the kernel's messages
+// are made of all of them.
+func collect(c *conf.Change, peers iter.Seq[*conf.PeerChange]) *conf.Change {
+	var list conf.PeerList
+	defer list.Clear()
+	for p := range peers {
+		list.Append(p)
+	}
+	out := *c
+	out.Peers = list.Unpack()
+	return &out
+}
+
+func clearPreshared(c *conf.Change) {
+	for i := range c.Peers {
+		if psk := c.Peers[i].PresharedKey; psk != nil {
+			psk.Clear()
+		}
+	}
 }
 
 // numberZones returns the change with the zones of endpoints as the numbers of

@@ -3,6 +3,7 @@
 package wgctl
 
 import (
+	"iter"
 	"syscall"
 	"time"
 
@@ -18,5 +19,8 @@ func newKernel(Dial, time.Duration) backend { return noKernel{} }
 
 func (noKernel) names() ([]string, error)           { return nil, nil }
 func (noKernel) has(string) (bool, error)           { return false, syscall.EPROTONOSUPPORT }
-func (noKernel) apply(string, *conf.Change) error   { return syscall.EPROTONOSUPPORT }
 func (noKernel) device(string) (conf.Device, error) { return conf.Device{}, syscall.EPROTONOSUPPORT }
+
+func (noKernel) apply(string, *conf.Change, iter.Seq[*conf.PeerChange]) error {
+	return syscall.EPROTONOSUPPORT
+}

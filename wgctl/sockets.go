@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"iter"
 	"net"
 	"os"
 	"strings"
@@ -147,15 +148,18 @@ func (s *sockets) device(name string) (conf.Device, error) {
 	return d, c.why(err)
 }
 
-func (s *sockets) apply(name string, ch *conf.Change) error {
+func (s *sockets) apply(name string, ch *conf.Change, peers iter.Seq[*conf.PeerChange]) error {
 	c, err := s.dial(name)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if peers == nil {
+		peers = ch.All()
+	}
 	// A device may refuse the request before it has read it all: its reply says
 	// more than the broken pipe.
-	writeErr := uapi.WriteChange(c, ch)
+	writeErr := uapi.WriteChangeOf(c, ch, peers)
 	err = uapi.ReadReply(c)
 	if writeErr != nil && errors.Is(err, syscall.EPROTO) {
 		return writeErr

@@ -342,6 +342,17 @@ func (d *daemon) memory() int {
 	return pages * os.Getpagesize()
 }
 
+// peak returns the most resident memory the daemon has had, in bytes.
+func (d *daemon) peak() int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	kib, _ := strconv.Atoi(strings.Fields(rest)[0])
+	return kib << 10
+}
+
 // cpu returns the time the daemon has used on processors.
 func (d *daemon) cpu() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.pid))

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warrenvpn/warren/key"
 )
 
 // Q11, and S06 in a small form: 100 000 peers with two allowed IPs each are
@@ -98,6 +101,81 @@ func TestQ11HundredThousandPeers(t *testing.T) {
 		t.Errorf("%d of %d pings through another peer were lost", lost, sent)
 	}
 	w.ns1.flood(10, inner2)
+}
+
+// manyPeersFile is a configuration file: a beginning, then peers with two allowed
+// IPs and an endpoint each. The peer number changed has another key and other
+// addresses than elsewhere; it may be negative.
+func manyPeersFile(beginning string, peers, changed int) []byte {
+	random := rand.NewChaCha8([32]byte{1})
+	b := []byte(beginning)
+	for i := range peers {
+		var k key.Public
+		_, _ = random.Read(k[:])
+		n := i
+		if i == changed {
+			k[0] ^= 1
+			n = peers
+		}
+		four := netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
+		b = fmt.Appendf(b, "[Peer]\nPublicKey = %v\nAllowedIPs = %v/32, fd01:%x:%x::/64\nEndpoint = 198.18.%d.%d:%d\n",
+			k, four, n>>16, n&0xffff, byte(i>>8), byte(i), 1024+i%50_000)
+	}
+	return b
+}
+
+// Q11, Q04, S07: a file of very many peers is configured by `warren wg setconf`
+// and leaves the daemon small; one of them is changed by `warren wg syncconf`
+// while pings pass through another peer, none of which is lost.
+func TestQ11FileOfManyPeers(t *testing.T) {
+	peers, within, limit := 100_000, 10*time.Second, 200<<20
+	if long {
+		peers, within, limit = 1_000_000, 20*time.Second, 2<<30
+	}
+	w := newWorld(t)
+	w.connect("127.0.0.1")
+	w.ns1.pings("-c", "1", inner2)
+	secret := func(path string) string { return strings.TrimSpace(w.ns0.run("cat", path)) }
+	beginning := fmt.Sprintf("[Interface]\nPrivateKey = %s\nListenPort = 1\n[Peer]\nPublicKey = %s\nPresharedKey = %s\nAllowedIPs = %s\nEndpoint = 127.0.0.1:2\n",
+		secret(w.ns0.privateKey(w.id1)), w.id2.pub(), secret(w.psk), bothInner2)
+	must(t, w.ns0.WriteFile("/run/all.conf", manyPeersFile(beginning, peers, -1), 0o600))
+	must(t, w.ns0.WriteFile("/run/changed.conf", manyPeersFile(beginning, peers, peers/2), 0o600))
+	apply := func(how, file string) {
+		t.Helper()
+		begin := time.Now()
+		w.ns0.run(warren, "wg", how, "wg1", file)
+		took := time.Since(begin)
+		t.Logf("%s of %d peers: %v, resident memory %d MiB, at most %d", how, peers, took.Round(time.Millisecond), w.wg1.memory()>>20, w.wg1.peak()>>20)
+		if took > within {
+			t.Errorf("%s took %v, want at most %v", how, took, within)
+		}
+		if w.wg1.peak() > limit {
+			t.Errorf("%s took %d MiB of memory, want at most %d", how, w.wg1.peak()>>20, limit>>20)
+		}
+	}
+	idle := w.wg1.memory()
+	apply("setconf", "/run/all.conf")
+	if each := (w.wg1.memory() - idle) / peers; each > 1536 {
+		t.Errorf("each peer takes %d bytes of resident memory, want at most 1536", each)
+	}
+	waitFor(t, patience, "a session with the new peer", func() bool { _, err := w.ns1.ping("-c", "1", "-W", "1", inner2); return err == nil })
+
+	before := strings.Fields(w.ns0.run(warren, "wg", "show", "wg1", "peers"))
+	flood := w.ns1.steady(4*time.Millisecond, inner2)
+	apply("syncconf", "/run/changed.conf")
+	sent, lost, slowest := flood.end()
+	t.Logf("%d pings meanwhile, %d not answered, the slowest after %v", sent, lost, slowest)
+	if lost > 0 {
+		t.Errorf("%d of %d pings through another peer were lost", lost, sent)
+	}
+	after := strings.Fields(w.ns0.run(warren, "wg", "show", "wg1", "peers"))
+	if len(before) != peers+1 || len(after) != peers+1 {
+		t.Fatalf("%d peers, then %d, want %d", len(before), len(after), peers+1)
+	}
+	gone := peers/2 + 1 // the real one is the first
+	if want := slices.Delete(slices.Clone(before), gone, gone+1); !slices.Equal(after[:peers], want) || after[peers] == before[gone] {
+		t.Error("the peers are not those before, less the changed one, and it again at the end")
+	}
 }
 
 // ofPeers returns the keys and allowed IPs among the lines of a get, without

@@ -20,28 +20,27 @@ const settle = 3 * time.Second
 
 // thrifty is a device that gives back the memory of large requests.
 type thrifty struct {
-	uapi.Backend
+	uapi.LargeBackend
 	release func()
 
 	mu    sync.Mutex // guards timer
 	timer *time.Timer
 }
 
-func newThrifty(b uapi.Backend) *thrifty { return &thrifty{Backend: b, release: debug.FreeOSMemory} }
+func newThrifty(b uapi.LargeBackend) *thrifty {
+	return &thrifty{LargeBackend: b, release: debug.FreeOSMemory}
+}
 
-// Apply makes a change. A large one has returned its memory when it returns.
-func (t *thrifty) Apply(c conf.Change) error {
-	n := len(c.Peers)
-	err := t.Backend.Apply(c)
-	if n >= bulk {
+// Release gives back the memory of a set of so many peers.
+func (t *thrifty) Release(peers int) {
+	if peers >= bulk {
 		t.release()
 	}
-	return err
 }
 
 // Status returns the present state. The memory of a large one is returned later.
 func (t *thrifty) Status() conf.Device {
-	d := t.Backend.Status()
+	d := t.LargeBackend.Status()
 	if len(d.Peers) >= bulk {
 		t.mu.Lock()
 		defer t.mu.Unlock()

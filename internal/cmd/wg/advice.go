@@ -2,6 +2,7 @@ package wg
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"github.com/warrenvpn/warren/conf"
@@ -15,12 +16,15 @@ func (t *tool) advise(format string, args ...any) {
 	t.say("hint: " + fmt.Sprintf(format, args...))
 }
 
+// tooMany is the number of prefixes after which nobody is told of more: that
+// would take much memory, and no person wrote them.
+const tooMany = 100_000
+
 // adviseOnPrefixes tells of prefixes that one change gives to two peers: the
 // last one has it.
-func (t *tool) adviseOnPrefixes(c *conf.Change) {
+func (t *tool) adviseOnPrefixes(peers iter.Seq[*conf.PeerChange]) {
 	owner := map[netip.Prefix]key.Public{}
-	for i := range c.Peers {
-		p := &c.Peers[i]
+	for p := range peers {
 		if p.Remove {
 			continue
 		}
@@ -32,13 +36,16 @@ func (t *tool) adviseOnPrefixes(c *conf.Change) {
 				owner[ip.Prefix] = p.PublicKey
 			}
 		}
+		if len(owner) > tooMany {
+			return
+		}
 	}
 }
 
 // adviseOnEmptyLists tells of peers whose allowed IPs addconf takes away.
-func (t *tool) adviseOnEmptyLists(c *conf.Config) {
-	for i := range c.Peers {
-		if p := &c.Peers[i]; p.ReplaceAllowedIPs && len(p.AllowedIPs) == 0 {
+func (t *tool) adviseOnEmptyLists(peers iter.Seq[*conf.PeerChange]) {
+	for p := range peers {
+		if p.ReplaceAllowedIPs && len(p.AllowedIPs) == 0 {
 			t.advise("peer %v is left without allowed IPs, as the file gives none", p.PublicKey)
 		}
 	}

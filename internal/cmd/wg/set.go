@@ -3,6 +3,7 @@ package wg
 import (
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"strconv"
 
@@ -27,7 +28,7 @@ func (t *tool) set(args []string) int {
 func (t *tool) apply(name string, c *conf.Change) int {
 	defer clearSecrets(c)
 	if t.hints {
-		t.adviseOnPrefixes(c)
+		t.adviseOnPrefixes(c.All())
 	}
 	if err := t.client.Apply(name, *c); err != nil {
 		return t.failWith("Unable to modify interface", err)
@@ -209,16 +210,33 @@ func (t *tool) names() *wgctl.Resolver {
 	return t.resolver
 }
 
+// file is a configuration file: a million peers are a matter of course, so they
+// are packed.
+type file struct {
+	conf.Config // without peers
+	peers       conf.PeerList
+}
+
+// change is what is made of a file: peers are those of the change.
+type change struct {
+	conf.Change
+	peers iter.Seq[*conf.PeerChange]
+}
+
 func (t *tool) setconf(args []string) int {
-	return t.applyFile("setconf", args, func(c *conf.Config) (conf.Change, error) { return c.Set(nil) })
+	return t.applyFile("setconf", args, func(f *file) (change, error) {
+		ch, err := f.Set(nil)
+		return change{ch, f.peers.All()}, err
+	})
 }
 
 func (t *tool) addconf(args []string) int {
-	return t.applyFile("addconf", args, func(c *conf.Config) (conf.Change, error) {
+	return t.applyFile("addconf", args, func(f *file) (change, error) {
 		if t.hints {
-			t.adviseOnEmptyLists(c)
+			t.adviseOnEmptyLists(f.peers.All())
 		}
-		return c.Add(nil)
+		ch, err := f.Add(nil)
+		return change{ch, f.peers.All()}, err
 	})
 }
 
@@ -230,50 +248,71 @@ func (e *errState) Error() string {
 }
 
 func (t *tool) syncconf(args []string) int {
-	return t.applyFile("syncconf", args, func(c *conf.Config) (conf.Change, error) {
-		if len(c.Peers) == 0 {
-			return c.Set(nil)
+	var have conf.Device
+	defer func() { forget(&have) }()
+	return t.applyFile("syncconf", args, func(f *file) (change, error) {
+		ch, err := f.Set(nil)
+		if err != nil || f.peers.Len() == 0 {
+			return change{ch, f.peers.All()}, err
 		}
-		have, err := t.client.Device(args[0])
-		if err != nil {
-			return conf.Change{}, &errState{err}
+		if have, err = t.client.Device(args[0]); err != nil {
+			return change{}, &errState{err}
 		}
-		defer forget(&have)
 		if t.hints {
-			t.adviseOnMissing(&have, c)
+			t.adviseOnMissing(&have, &f.Config)
 		}
-		return c.Sync(&have, nil)
+		if len(have.Peers) == 0 {
+			return change{ch, f.peers.All()}, nil
+		}
+		ch.ReplacePeers = false
+		return change{ch, conf.SyncPeers(&have, f.peers.All())}, nil
 	})
 }
 
 // applyFile reads a whole file, then makes the change that plan returns.
-func (t *tool) applyFile(name string, args []string, plan func(*conf.Config) (conf.Change, error)) int {
+func (t *tool) applyFile(name string, args []string, plan func(*file) (change, error)) int {
 	if len(args) != 2 {
 		return t.usage(name)
 	}
-	c, code := t.readConfig(args[1])
-	if c == nil {
+	var f file
+	defer f.clear()
+	if ok, code := t.readConfig(args[1], &f); !ok {
 		return code
 	}
-	ch, err := plan(c)
+	c, err := plan(&f)
 	if err != nil {
 		return t.fail(err)
 	}
-	return t.apply(args[0], &ch)
+	if t.hints {
+		t.adviseOnPrefixes(c.peers)
+	}
+	if err := t.client.ApplyOf(args[0], c.Change, c.peers); err != nil {
+		return t.failWith("Unable to modify interface", err)
+	}
+	return 0
 }
 
-func (t *tool) readConfig(path string) (*conf.Config, int) {
+// clear overwrites the secrets of a file that was sent.
+func (f *file) clear() {
+	if f.PrivateKey != nil {
+		f.PrivateKey.Clear()
+	}
+	f.peers.Clear()
+}
+
+// readConfig reads a file. ok is false if that failed, or if it is no file.
+func (t *tool) readConfig(path string, to *file) (ok bool, code int) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, t.fail(&openError{err})
+		return false, t.fail(&openError{err})
 	}
 	defer f.Close()
-	c, err := t.parseConfig(f, path)
+	err = t.parseConfig(f, path, to)
 	var mistake *conf.ParseError
 	var environment *retriesError
 	switch {
 	case err == nil:
-		return c, 0
+		return true, 0
 	case errors.As(err, &environment):
 		t.say(environment.Error())
 	case errors.Is(err, conf.ErrNoPublicKey):
@@ -284,17 +323,23 @@ func (t *tool) readConfig(path string) (*conf.Config, int) {
 		t.say("Configuration parsing error")
 	default:
 		// Above all a directory, which wg(8) takes for an empty file.
-		return nil, t.failWith("fopen", err)
+		return false, t.failWith("fopen", err)
 	}
-	return nil, 1
+	return false, 1
 }
 
-func (t *tool) parseConfig(r io.Reader, path string) (*conf.Config, error) {
-	return conf.Parse(r, path, conf.Options{
+func (t *tool) parseConfig(r io.Reader, path string, to *file) error {
+	c, err := conf.Parse(r, path, conf.Options{
 		Warn:     func(w conf.Warning) { t.say(w.Text) },
 		Endpoint: t.resolve,
 		Service:  t.names().ServicePort,
+		Peer:     to.peers.Append,
 	})
+	if err != nil {
+		return err
+	}
+	to.Config = *c
+	return nil
 }
 
 // clearSecrets overwrites the keys of a change that was sent.
