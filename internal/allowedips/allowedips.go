@@ -19,7 +19,7 @@ import (
 // changes would, however large the table is.
 const (
 	cloneFrom   = 64
-	pathInRoute = 64
+	pathInRoute = 256
 )
 
 // Table maps prefixes to values of type V. The zero value is not ready: use New.
