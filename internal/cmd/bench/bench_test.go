@@ -290,6 +290,7 @@ func TestFlagsThatCannotBeMeant(t *testing.T) {
 		{"--duration 0s", "--duration 0s: want whole seconds"},
 		{"--mtu 100", "--mtu 100: want 1280 to"},
 		{"--streams 1000", "--streams 1000: want 1 to 128"},
+		{"--offered fast", "--offered fast: want a number"},
 		{"--lanes -1", "--lanes -1: want 0 to 64"},
 		{"--with tinc,wireguard", "--with wireguard: there is none of this name"},
 		{"--no-such-flag", "unknown flag"},

@@ -27,7 +27,7 @@ type options struct {
 	runs                         int
 	duration                     time.Duration
 	streams, mtu, lanes          int
-	only, ours                   string
+	only, ours, offered          string
 	reference, limit, handshakes string
 	with                         []string
 	json                         string
@@ -41,7 +41,7 @@ type options struct {
 }
 
 func newOptions(version string) *options {
-	return &options{version: version, crowd: 100_000, fewer: 10_000, multitude: 1_000_000}
+	return &options{version: version, offered: "1400M", crowd: 100_000, fewer: 10_000, multitude: 1_000_000}
 }
 
 // Main runs the command; program is the name it was called by, args what
@@ -98,6 +98,7 @@ func Command(version string) *cobra.Command {
 	f.DurationVarP(&o.duration, "duration", "t", 2*time.Second, "`TIME` that a run lasts, in whole seconds")
 	f.StringVar(&o.only, "only", "", "measure the rows whose names match `REGEX`")
 	f.IntVar(&o.streams, "streams", 4, "`NUMBER` of streams where there are several")
+	f.StringVar(&o.offered, "offered", "1400M", "`RATE` of datagrams of 1,300 bytes in bits per second, with K, M or G; 0: all that can be sent")
 	f.IntVar(&o.mtu, "mtu", 1420, "`BYTES` of the tunnel's largest packet")
 	f.IntVar(&o.lanes, "lanes", 0, "`NUMBER` of lanes of this program's daemons; 0: what they choose")
 	f.StringVar(&o.ours, "ours", "", "`OPTIONS` of `warren device` for this program's daemons")
@@ -184,6 +185,8 @@ func encode(w io.Writer, r *Result) error {
 	return e.Encode(r)
 }
 
+var offeredRate = regexp.MustCompile(`^[0-9]+[KMG]?$`)
+
 // check refuses flags that cannot be meant.
 func (o *options) check() (err error) {
 	if o.pattern, err = regexp.Compile(o.only); err != nil {
@@ -198,6 +201,9 @@ func (o *options) check() (err error) {
 		if limit.value < limit.lo || limit.value > limit.hi {
 			return fmt.Errorf("--%s %d: want %d to %d", limit.flag, limit.value, limit.lo, limit.hi)
 		}
+	}
+	if !offeredRate.MatchString(o.offered) {
+		return fmt.Errorf("--offered %s: want a number, perhaps with K, M or G", o.offered)
 	}
 	if o.duration < time.Second || o.duration > time.Minute || o.duration%time.Second != 0 {
 		return fmt.Errorf("--duration %v: want whole seconds, 1s to 1m", o.duration)

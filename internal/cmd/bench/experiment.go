@@ -50,7 +50,7 @@ func experiments() []experiment {
 			return value(rowBoth, v, err)
 		}},
 		{rows: []string{rowUDP}, others: true, read: func(ctx context.Context, r *rig, o *options) (*reading, error) {
-			v, err := r.flood(ctx, o.duration, 1300, "1400M")
+			v, err := r.flood(ctx, o.duration, 1300, o.offered)
 			return value(rowUDP, v, err)
 		}},
 		{rows: []string{rowUDPSmall}, others: true, read: func(ctx context.Context, r *rig, o *options) (*reading, error) {

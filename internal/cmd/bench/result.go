@@ -24,6 +24,7 @@ type OptionResult struct {
 	Duration float64 `json:"duration_seconds"` // of a run
 	Streams  int     `json:"streams"`
 	MTU      int     `json:"mtu"`
+	Offered  string  `json:"offered"`         // bits per second of the row udp
 	Lanes    int     `json:"lanes,omitempty"` // absent: what the daemon chooses
 	Only     string  `json:"only,omitempty"`
 	Ours     string  `json:"ours,omitempty"` // options of our daemons
@@ -74,7 +75,7 @@ func (s *suite) result(m Machine) *Result {
 		Problems: s.problems,
 		Seconds:  time.Since(s.begin).Seconds(),
 		Options: OptionResult{
-			Runs: s.runs, Duration: s.duration.Seconds(), Streams: s.streams, MTU: s.mtu, Lanes: s.lanes, Only: s.only, Ours: s.ours,
+			Runs: s.runs, Duration: s.duration.Seconds(), Streams: s.streams, MTU: s.mtu, Offered: s.offered, Lanes: s.lanes, Only: s.only, Ours: s.ours,
 		},
 	}
 	for _, c := range s.contestants {

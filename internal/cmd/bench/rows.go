@@ -1,6 +1,9 @@
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The names of rows, in results and for --only.
 const (
@@ -36,7 +39,7 @@ func (o *options) rows() []row {
 		{rowReverse, "1 TCP stream, reverse", gigabits, toReference, 2, 3},
 		{rowStreams, fmt.Sprintf("%d TCP streams", o.streams), gigabits, toReference, 2, 3},
 		{rowBoth, "both directions at once", gigabits, toReference, 2, 3},
-		{rowUDP, "UDP of 1,300 bytes, 1.4 Gbit/s offered: delivered", packets, toReference, 3, 4},
+		{rowUDP, fmt.Sprintf("UDP of 1,300 bytes, %s offered: delivered", o.offer()), packets, toReference, 3, 4},
 		{rowUDPSmall, "UDP of 64 bytes, as fast as the sender can: delivered", packets, toReference, 3, 5},
 		{rowPing, "ping, idle, p50", milliseconds, toReference, 0.5, 0.3},
 		{rowPingLoaded, "ping during 1 TCP stream, p99", milliseconds, toReference, 0.25, 0.1},
@@ -52,6 +55,14 @@ func (o *options) rows() []row {
 		{rowOpen, fmt.Sprintf("open %d x %d bytes, one core", runMessages, runSize), gigabytesPer, toLibrary, 2, 2.5},
 		{rowIdle, fmt.Sprintf("processor time when idle with %s peers (the reference: %s)", crowd, few), percent, absolute, 0.005, 0.001},
 	}
+}
+
+// offer says how fast datagrams are sent.
+func (o *options) offer() string {
+	if strings.Trim(o.offered, "0") == "" {
+		return "as many as can be"
+	}
+	return o.offered + "bit/s"
 }
 
 // thousands prints a number with its thousands marked off.
