@@ -188,6 +188,20 @@ func TestResultIsForPrograms(t *testing.T) {
 	}
 }
 
+func TestResultHasListsAlsoWhereNothingWasMeasured(t *testing.T) {
+	s := measured(t)
+	s.samples, s.latency = nil, nil
+	var b bytes.Buffer
+	if err := encode(&b, s.result(Machine{})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"rows": []`, `"latency": []`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
+	}
+}
+
 // Who goes first alternates; a contestant that fails is left out of the rest of
 // the experiment, and of no other.
 func TestTurnsAlternateAndFailuresAreAlone(t *testing.T) {

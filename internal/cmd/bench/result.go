@@ -74,6 +74,8 @@ func (s *suite) result(m Machine) *Result {
 		Machine:  m,
 		Problems: s.problems,
 		Seconds:  time.Since(s.begin).Seconds(),
+		Rows:     []RowResult{}, // a list for who reads it, also if it is empty
+		Latency:  []Latency{},
 		Options: OptionResult{
 			Runs: s.runs, Duration: s.duration.Seconds(), Streams: s.streams, MTU: s.mtu, Offered: s.offered, Lanes: s.lanes, Only: s.only, Ours: s.ours,
 		},
