@@ -156,8 +156,10 @@ func (d *Device) linkEvent(ev packet.LinkEvent) {
 		if err := d.bringUp(); err != nil {
 			d.log.Error("cannot bring the interface up", "error", err)
 		}
+		d.linkIsUp()
 	case packet.LinkDown:
 		d.linkUp = false
+		d.linkIsDown()
 		d.bringDown()
 	case packet.MTUChanged:
 		d.mtu.Store(int32(ev.MTU))

@@ -55,7 +55,8 @@ type Device struct {
 	// Shared with the lanes.
 	routes   atomic.Pointer[allowedips.Table[*peer]]
 	identity atomic.Pointer[identity]
-	port     atomic.Pointer[openPort] // nil: the interface is down
+	port     atomic.Pointer[openPort]      // nil: the interface is down
+	rising   atomic.Pointer[chan struct{}] // closed by word that the interface is up; nil: it came
 	mtu      atomic.Int32
 	index    *indexTable
 	signals  *signals
@@ -123,6 +124,7 @@ func New(c Config) (*Device, error) {
 		peers:    newDirectory(),
 	}
 	d.routes.Store(allowedips.New[*peer]())
+	d.linkIsDown()
 	d.mtu.Store(int32(c.TUN.MTU()))
 	d.env = tunnel.Env{
 		Rand:    c.Rand,

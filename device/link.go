@@ -1,12 +1,53 @@
 package device
 
 import (
+	"time"
+
 	"github.com/warrenvpn/warren/internal/tunnel"
 	"github.com/warrenvpn/warren/packet"
 )
 
 // openPort is the UDP port in use while the interface is up.
 type openPort struct{ packet.Port }
+
+// upWait is how long what came out of the TUN waits for word that the interface
+// is up.
+const upWait = time.Second
+
+// linkIsDown lets lanes wait for linkIsUp. Control only.
+func (d *Device) linkIsDown() {
+	if d.rising.Load() == nil {
+		c := make(chan struct{})
+		d.rising.Store(&c)
+	}
+}
+
+// linkIsUp lets lanes go on: the port is open, or could not be opened. Control
+// only.
+func (d *Device) linkIsUp() {
+	if c := d.rising.Swap(nil); c != nil {
+		close(*c)
+	}
+}
+
+// awaitUp is called by a lane that has packets and finds no port. A system sends
+// packets from the moment its interface is up, and control hears of that later:
+// in the kernel, which opens the sockets first, the first packets are not lost,
+// and neither must they be here. What an interface still held when it went down
+// comes out too, but no word follows.
+func (d *Device) awaitUp() {
+	c := d.rising.Load()
+	if c == nil {
+		return
+	}
+	timer := time.NewTimer(upWait)
+	defer timer.Stop()
+	select {
+	case <-*c:
+	case <-timer.C:
+	case <-d.done:
+	}
+}
 
 // bringUp opens the sockets and starts the peers. Control only.
 func (d *Device) bringUp() error {

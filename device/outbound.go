@@ -95,6 +95,9 @@ func (o *outbound) run() {
 			continue
 		}
 		failed = 0
+		if o.d.port.Load() == nil {
+			o.d.awaitUp() // outside of the batch: keys are erased meanwhile
+		}
 		o.l.epoch.enter()
 		o.handle(o.batch[:n])
 		o.l.epoch.leave()
