@@ -51,7 +51,7 @@ func lanes(tb testing.TB) (*outbound, *inbound, *sink) {
 	session := tunnel.NewSession(index, index, true, &noise.Keys{}, d.clock.Now())
 	d.index.admit(p, session)
 	p.session.Store(session)
-	in := d.newInbound(&lane{epoch: new(epoch)}, nil, s)
+	in := d.newInbound(&lane{epoch: new(epoch)}, nil, s, false)
 	in.joins = func() (bool, bool, int) { return true, true, 0 }
 	return d.newOutbound(&lane{epoch: new(epoch)}, s), in, s
 }

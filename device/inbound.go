@@ -41,9 +41,9 @@ func newDelivery() *delivery {
 	return &delivery{batch: newDatagrams(udpBatch), joiner: offload.NewJoiner()}
 }
 
-func (d *Device) newInbound(l *lane, r packet.Receiver, q packet.Queue) *inbound {
+func (d *Device) newInbound(l *lane, r packet.Receiver, q packet.Queue, pipelined bool) *inbound {
 	in := &inbound{d: d, l: l, r: r, queue: q}
-	in.put, in.delivery = newConveyor(d.pipelined, newDelivery, in.write)
+	in.put, in.delivery = newConveyor(pipelined, newDelivery, in.write)
 	in.joins = func() (bool, bool, int) { return false, false, 0 }
 	if j, ok := d.tun.(Joiner); ok {
 		in.joins = j.Joins
@@ -65,14 +65,12 @@ type openRun struct {
 const fullRun = 32
 
 func (d *Device) startReceiver(r packet.Receiver) {
-	if r.Handshake() {
-		d.startLane(func(l *lane) { d.receiveHandshakes(l, r) })
-		return
-	}
 	queues := d.tun.Queues()
 	q := queues[len(d.lanes)%len(queues)]
 	d.startLane(func(l *lane) {
-		in := d.newInbound(l, r, q)
+		// Data is rare where handshake messages are steered, but it comes: the
+		// system coalesces a message with a smaller one that follows it.
+		in := d.newInbound(l, r, q, d.pipelined && !r.Handshake())
 		defer in.put.close()
 		in.loop()
 	})

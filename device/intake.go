@@ -1,8 +1,6 @@
 package device
 
 import (
-	"errors"
-	"net"
 	"slices"
 
 	"github.com/warrenvpn/warren/internal/cookie"
@@ -32,38 +30,6 @@ type handshakeMessage struct {
 }
 
 func (m *handshakeMessage) bytes() []byte { return m.data[:m.n] }
-
-// receiveHandshakes drains a socket to which only handshakes are steered.
-func (d *Device) receiveHandshakes(l *lane, r packet.Receiver) {
-	batch := newDatagrams(udpBatch)
-	var failed setbacks
-	for {
-		n, err := r.Receive(batch)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			failed.endure()
-			continue
-		}
-		failed = 0
-		for i := range batch[:n] {
-			g := &batch[i]
-			size := g.Segment
-			if size <= 0 {
-				size = g.N
-			}
-			for off := 0; off < g.N; off += size {
-				msg := g.Buf[off:min(off+size, g.N)]
-				if t, ok := wire.Classify(msg); ok && t != wire.TypeTransport {
-					d.enqueueHandshake(l, msg, &g.From)
-				} else {
-					l.drops.add(DropUnknownType, 1)
-				}
-			}
-		}
-	}
-}
 
 // enqueueHandshake copies msg for the intake, or drops it if that is busy.
 func (d *Device) enqueueHandshake(l *lane, msg []byte, from *packet.Endpoint) {

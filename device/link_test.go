@@ -1,9 +1,14 @@
 package device
 
 import (
+	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
+
+	"github.com/warrenvpn/warren/internal/wire"
+	"github.com/warrenvpn/warren/packet"
+	"github.com/warrenvpn/warren/udp/udptest"
 )
 
 // The kernel takes no packet before the interface is up with its sockets; here
@@ -59,6 +64,51 @@ func TestPacketsOfALinkThatStaysDown(t *testing.T) {
 		synctest.Wait()
 		if n := len(a.lanes); n != 0 { // control has ended, or waits for these
 			t.Errorf("%d lanes are left when nothing moves any more", n)
+		}
+	})
+}
+
+// behind is a receiver of handshake messages that gets one datagram.
+type behind struct {
+	g    packet.Datagram
+	done bool
+}
+
+func (*behind) Handshake() bool { return true }
+
+func (r *behind) Receive(batch []packet.Datagram) (int, error) {
+	if r.done {
+		return 0, net.ErrClosed
+	}
+	r.done = true
+	g := &batch[0]
+	g.N, g.Segment, g.TOS, g.From = copy(g.Buf, r.g.Buf), r.g.Segment, r.g.TOS, r.g.From
+	return 1, nil
+}
+
+// A system coalesces a message with a smaller one that follows it, and steers
+// both by the first: data behind an initiation is no less data.
+func TestDataBehindAHandshakeMessage(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, b := w.add(1), w.add(2)
+		join(a, b)
+		a.reaches(b)
+		var sent udptest.Packet
+		w.net.SetFilter(func(p udptest.Packet, _ func(udptest.Packet)) { sent = p })
+		pkt := ping(a.inner, b.inner, 84, 9)
+		a.send(pkt)
+		synctest.Wait()
+		r := &behind{g: packet.Datagram{
+			Buf:     append(make([]byte, wire.InitiationSize), sent.Payload...),
+			Segment: wire.InitiationSize, From: packet.Endpoint{Remote: sent.From},
+		}}
+		r.g.Buf[0] = byte(wire.TypeInitiation)
+		b.call(func() { b.startReceiver(r) })
+		if got := b.received(); len(got) != 1 || !slices.Equal(got[0], pkt) {
+			t.Errorf("received %x, want %x", got, pkt)
+		}
+		if n := b.Drops()["unknown_type"]; n != 0 {
+			t.Errorf("unknown_type = %d, want 0", n)
 		}
 	})
 }

@@ -37,7 +37,7 @@ type Receiver interface {
 	// are worth one go and there without blocking again, and returns how many.
 	// An error that is not net.ErrClosed is passing.
 	Receive(batch []Datagram) (int, error)
-	// Handshake reports whether only handshake messages are steered here, so
-	// that it may be drained at low priority.
+	// Handshake reports whether handshake messages alone are steered here. Data
+	// comes only before steering works, or coalesced behind one of them.
 	Handshake() bool
 }
