@@ -228,33 +228,45 @@ func manyPeers(n int, keepalive uint16) conf.Change {
 // S06: while very many peers begin, control looks at everything else after each
 // perTurn of them.
 func TestControlTakesTurns(t *testing.T) {
-	const n = 20 * perTurn
-	d, host := alone(t)
-	c := manyPeers(n, 25)
-	k := key.NewPrivate([32]byte{8: 1})
-	c.PrivateKey = &k
-	if err := d.Apply(c); err != nil {
-		t.Fatal(err)
-	}
-	host.SetUp(true)
-	looks, sent := 0, 0
-	for sent < n {
-		d.call(func() {
-			sent = 0
-			for _, p := range d.order {
-				if p.machine == nil {
-					continue
-				}
-				if _, current, _ := p.machine.Sessions(); current == nil && p.deadline != 0 {
-					sent++
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 20 * perTurn
+		a := w.add(1)
+		a.host.SetUp(false)
+		synctest.Wait()
+		a.must(manyPeers(n, 25))
+		begun := func() (count int) {
+			for _, p := range a.order {
+				if p.deadline != 0 {
+					count++
 				}
 			}
-		})
-		looks++
-	}
-	if looks < 5 {
-		t.Errorf("control looked at calls %d times while %d peers began", looks, n)
-	}
+			return count
+		}
+		// All that wants a turn waits for control before it takes the first one,
+		// so that no scheduler has a say: the chance that none of so many calls
+		// gets one between 20 others is one in a million.
+		release := make(chan struct{})
+		go a.call(func() { <-release })
+		synctest.Wait()
+		a.host.SetUp(true)
+		between := 0
+		for range 8 * n / perTurn {
+			go a.call(func() {
+				if c := begun(); 0 < c && c < n {
+					between++
+				}
+			})
+		}
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		if c := begun(); c != n {
+			t.Errorf("%d of %d peers began", c, n)
+		}
+		if between == 0 {
+			t.Errorf("control looked at no call while %d peers began", n)
+		}
+	})
 }
 
 // K31, Q11: what takes many routes away copies the table once, however few peers
