@@ -63,21 +63,28 @@ func (r *Run) Add(message []byte, counter uint64) {
 	r.Counters = append(r.Counters, counter)
 }
 
-// SealRun encrypts the text of every message and writes its tag. It panics if
-// a message is shorter than Overhead.
+// SealRun encrypts the text of every message and writes its tag. It panics,
+// before it has touched any, if a message is shorter than Overhead or there is
+// not a counter for each.
 //
 // hot path
 func (k *Key) SealRun(r *Run) {
-	r.check()
+	r.checkCounters()
+	for _, m := range r.Messages {
+		if len(m) < Overhead {
+			panic("aead: a message has no room for its tag")
+		}
+	}
 	kernels.Get().seal(k, r)
 }
 
 // OpenRun verifies every message and decrypts its text, and sets OK. The text
 // of a message whose tag is wrong is zeroed. A message shorter than Overhead is
-// not authentic.
+// not authentic. It panics if there is not a counter for each message.
 //
 // hot path
 func (k *Key) OpenRun(r *Run) {
+	r.checkCounters()
 	if cap(r.OK) < len(r.Messages) {
 		r.OK = make([]bool, len(r.Messages), max(len(r.Messages), cap(r.Messages)))
 	}
@@ -114,10 +121,11 @@ func (*Key) String() string { return "(redacted)" }
 // LogValue hides the key.
 func (*Key) LogValue() slog.Value { return slog.StringValue("(redacted)") }
 
-func (r *Run) check() {
-	for _, m := range r.Messages {
-		if len(m) < Overhead {
-			panic("aead: a message has no room for its tag")
-		}
+// checkCounters panics if they are not as many as the messages. A kernel would
+// notice too, but when some messages are sealed already: who sealed these again,
+// with the counters they had, would send them in the clear.
+func (r *Run) checkCounters() {
+	if len(r.Counters) != len(r.Messages) {
+		panic("aead: not a counter for each message")
 	}
 }

@@ -237,6 +237,9 @@ func (s *scratch) prepare(e *engine) *packer {
 		s.packer = &packer{wide: new(wide)}
 	}
 	s.packer.engine = e
+	// A call that panicked may have left lanes taken: what is in them would be
+	// sealed or opened once more.
+	s.packer.n, s.packer.lanes = 0, 0
 	return s.packer
 }
 

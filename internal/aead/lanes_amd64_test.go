@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"unsafe"
@@ -104,6 +105,28 @@ func TestEnginesEraseTheirMemory(t *testing.T) {
 					t.Errorf("%v: pointers to messages are left", shape)
 				}
 			}
+		}
+	})
+}
+
+// What a call was about when it panicked is not gone on with by the next.
+func TestEnginesForgetACallThatPanicked(t *testing.T) {
+	key := [32]byte{13}
+	k := New(&key)
+	eachEngine(t, func(t *testing.T, e *engine) {
+		r := newRun(5, 100)
+		all := r.Counters
+		r.Counters = all[:3]
+		if !panics(func() { e.seal(k, r) }) {
+			t.Fatal("no panic without a counter")
+		}
+		r.Counters = all
+		var want [][]byte
+		for i, m := range r.Messages {
+			want = append(want, reference(t, &key, r.Counters[i], m[:len(m)-Overhead]))
+		}
+		if e.seal(k, r); !slices.EqualFunc(r.Messages, want, bytes.Equal) {
+			t.Errorf("sealed to %x, want %x", r.Messages, want)
 		}
 	})
 }
