@@ -33,6 +33,7 @@ type receiver struct {
 	again     func() bool     // tryReceive, as the waiter takes it
 	empty     bool            // the last receive took all there was
 	want      int             // datagrams to ask for
+	epoch     uint32          // of routing, before they were received
 	n         int             // datagrams received
 	errno     unix.Errno      // or why none were
 
@@ -73,7 +74,6 @@ func (r *receiver) Receive(batch []packet.Datagram) (int, error) {
 	}
 	for {
 		r.want = r.prepare(batch)
-		epoch := r.p.sources.epoch.Load()
 		// A socket that was empty is when it is looked at again.
 		if r.waiter != nil && r.empty || !r.tryReceive() {
 			if err := r.wait(); err != nil {
@@ -87,7 +87,7 @@ func (r *receiver) Receive(batch []packet.Datagram) (int, error) {
 			continue
 		}
 		r.failures = 0
-		if n := r.collect(batch, r.n, epoch); n > 0 {
+		if n := r.collect(batch, r.n); n > 0 {
 			return n, nil
 		}
 		if r.p.isClosing() { // a flood of them must not keep the port open
@@ -106,6 +106,7 @@ func (r *receiver) tryReceive() bool {
 		r.errno = unix.EBADF
 		return true
 	}
+	r.epoch = r.p.sources.epoch.Load() // not before a wait: it may have been long
 	r.n, r.errno = r.p.sys.receive(r.fd, r.msgs[:r.want])
 	r.empty = r.errno == unix.EAGAIN || r.errno == 0 && r.n < r.want
 	return r.errno != unix.EAGAIN
@@ -143,11 +144,11 @@ func (r *receiver) prepare(batch []packet.Datagram) int {
 
 // collect describes the n datagrams received and returns how many are of use.
 // Those are moved to the front, each with its memory.
-func (r *receiver) collect(batch []packet.Datagram, n int, epoch uint32) int {
+func (r *receiver) collect(batch []packet.Datagram, n int) int {
 	kept := 0
 	for i := range n {
 		d := &batch[i]
-		if !r.describe(d, i, epoch) {
+		if !r.describe(d, i) {
 			continue
 		}
 		if kept != i {
@@ -161,7 +162,7 @@ func (r *receiver) collect(batch []packet.Datagram, n int, epoch uint32) int {
 
 // describe sets what is known of the datagram in slot i, and reports whether
 // there is a message in it.
-func (r *receiver) describe(d *packet.Datagram, i int, epoch uint32) bool {
+func (r *receiver) describe(d *packet.Datagram, i int) bool {
 	m := &r.msgs[i]
 	size := int(m.n)
 	c := parseControl(r.control[i][:min(int(m.Controllen), receiveControlLen)])
@@ -184,7 +185,7 @@ func (r *receiver) describe(d *packet.Datagram, i int, epoch uint32) bool {
 		remote = netip.AddrPortFrom(r.p.zoned(remote.Addr(), scope), remote.Port())
 	}
 	d.N, d.Segment, d.TOS = size, segment, c.tos
-	d.From = packet.Endpoint{Remote: remote, Local: c.local, Epoch: epoch}
+	d.From = packet.Endpoint{Remote: remote, Local: c.local, Epoch: r.epoch}
 	return true
 }
 

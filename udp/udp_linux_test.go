@@ -519,3 +519,53 @@ func TestMark(t *testing.T) {
 		t.Errorf("learnt sources put to the test: %v, with error %v", moved, err)
 	}
 }
+
+// What arrives belongs to the routing of its arrival, however long it was waited
+// for: else the first answer after a change of routes has no source of its own.
+func TestEpochIsThatOfTheArrival(t *testing.T) {
+	for _, wait := range []string{"runtime", "poll"} {
+		t.Run(wait, func(t *testing.T) {
+			c, empty := kernel, make(chan struct{}, 1)
+			c.receive = func(fd int, msgs []message) (int, unix.Errno) {
+				n, errno := kernel.receive(fd, msgs)
+				if errno == unix.EAGAIN {
+					select {
+					case empty <- struct{}{}:
+					default:
+					}
+				}
+				return n, errno
+			}
+			p, err := (&Network{NoSteer: true}).open(&c, 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			r := p.receivers[0].(*receiver)
+			if wait == "poll" {
+				if err := r.waiter.Close(); err != nil {
+					t.Fatal(err)
+				}
+				r.waiter = nil
+			}
+			arrived := make(chan packet.Datagram, 1)
+			go func() {
+				batch := newBatch(1, 2048)
+				if _, err := r.Receive(batch); err != nil {
+					t.Errorf("receive: %v", err)
+				}
+				arrived <- batch[0]
+			}()
+			<-empty
+			p.sources.advance()
+			want := p.sources.epoch.Load()
+			self := packet.Endpoint{Remote: netip.AddrPortFrom(home4, p.Number())}
+			if err := p.Send([]packet.Run{dataRun(self, 1, 100)}); err != nil {
+				t.Fatal(err)
+			}
+			if got := (<-arrived).From.Epoch; got != want {
+				t.Errorf("epoch = %d, want %d, which began while it was waited for", got, want)
+			}
+		})
+	}
+}
