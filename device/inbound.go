@@ -255,7 +255,7 @@ func (in *inbound) deliver(p *peer, plain []byte, tos byte) bool {
 		return false
 	}
 	if !in.joiner.Add(pkt) { // full: written at once, since the batch is still in use
-		in.write(in.delivery)
+		in.put.workNow(in.delivery)
 		in.joiner.Add(pkt)
 	}
 	return true

@@ -50,6 +50,15 @@ func (c *conveyor[T]) pass(load T) T {
 	return <-c.free
 }
 
+// workNow works on a load that cannot wait to be passed, and stays with the
+// caller, after everything passed before it: packets keep their order.
+func (c *conveyor[T]) workNow(load T) {
+	if c.full != nil {
+		c.free <- <-c.free // it comes back when it has been worked on
+	}
+	c.last(load)
+}
+
 func (c *conveyor[T]) work() {
 	defer close(c.ended)
 	for load := range c.full {
