@@ -20,6 +20,8 @@ func hint(err error) string {
 	switch {
 	case aboutTUN && errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.ENXIO):
 		return "load the driver with `modprobe tun`; in a container pass --device " + tunPath
+	case errors.Is(err, errPriority) && errors.Is(err, fs.ErrPermission):
+		return "to be more urgent takes CAP_SYS_NICE; without --nice it is had where it is possible"
 	case errors.Is(err, syscall.ENOTTY):
 		return tunPath + " is no TUN device; `mknod " + tunPath + " c 10 200` makes one"
 	case errors.Is(err, fs.ErrPermission):

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -451,5 +452,109 @@ func TestErrorOfTheBackgroundProcessIsReported(t *testing.T) {
 	said, _ := io.ReadAll(read)
 	if !strings.HasPrefix(string(said), "-") || !strings.Contains(string(said), "descriptor 77") {
 		t.Errorf("it said %q, want a minus and the error", said)
+	}
+}
+
+// The daemon goes in front of the programs whose packets it carries, unless it
+// was started with a priority or a policy of somebody's choice.
+func TestPriority(t *testing.T) {
+	for i, tc := range []struct {
+		name       string
+		with       []string // in front of the command
+		options    []string
+		nice       int
+		policy     uint32
+		autogroups string // ending of the line of autogroup, where the kernel has it
+	}{
+		{"by itself", nil, nil, -20, unix.SCHED_NORMAL, "nice -20\n"},
+		{"asked for", nil, []string{"--nice", "3"}, 3, unix.SCHED_NORMAL, "nice 3\n"},
+		{"nice", []string{"nice", "-n", "7"}, nil, 7, unix.SCHED_NORMAL, "nice 0\n"},
+		{"policy", []string{"chrt", "-b", "0"}, nil, 0, unix.SCHED_BATCH, "nice 0\n"},
+		{"policy, and asked for", []string{"chrt", "-b", "0"}, []string{"--nice", "-3"}, -3, unix.SCHED_NORMAL, "nice -3\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			name := "wgnice" + strconv.Itoa(i)
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			args := slices.Concat(tc.with, []string{self}, tc.options, []string{name})
+			c := command(t, nil)
+			c.Path, c.Args = args[0], args
+			if c.Path, err = exec.LookPath(args[0]); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Fatalf("start: %v\n%s", err, out)
+			}
+			defer eventually(t, "the interface is gone", func() bool { _ = os.Remove(socketPath(name)); return !linkExists(name) })
+			pid := daemonOf(t, name)
+			tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*", pid))
+			if err != nil || len(tasks) == 0 {
+				t.Fatalf("%v, %v", tasks, err)
+			}
+			for _, task := range tasks {
+				id, _ := strconv.Atoi(filepath.Base(task))
+				a, err := unix.SchedGetAttr(id, 0)
+				if errors.Is(err, unix.ESRCH) {
+					continue
+				}
+				if err != nil || int(a.Nice) != tc.nice || a.Policy != tc.policy {
+					t.Errorf("thread %d: %+v, %v, want nice %d and policy %d", id, a, err, tc.nice, tc.policy)
+				}
+			}
+			group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid))
+			if err == nil && !strings.HasSuffix(string(group), tc.autogroups) {
+				t.Errorf("its session: %q, want %q at the end", group, tc.autogroups)
+			}
+		})
+	}
+}
+
+// daemonOf returns the process that serves an interface: the only one whose
+// command line ends with the name.
+func daemonOf(t *testing.T, name string) int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		line, err := os.ReadFile(f)
+		if err == nil && strings.HasSuffix(string(line), "\x00"+name+"\x00") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+			return pid
+		}
+	}
+	t.Fatalf("no process serves %s", name)
+	return 0
+}
+
+// A priority that is refused is one clear error, and no interface is left.
+func TestRefusedPriority(t *testing.T) {
+	for _, option := range []string{"--foreground", "--lanes=1"} {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		setpriv, err := exec.LookPath("setpriv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const name = "wgnice"
+		c := command(t, nil)
+		c.Path = setpriv
+		c.Args = []string{"setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice", self, option, "--nice", "-5", name}
+		out, err := c.CombinedOutput()
+		const want = "set priority: nice -5: operation not permitted\nhint: "
+		if err == nil || strings.Count(string(out), want) != 1 || !strings.Contains(string(out), "CAP_SYS_NICE") {
+			t.Errorf("%s: %v, said\n%s\nwant %q and what it takes", option, err, out, want)
+		}
+		if linkExists(name) {
+			t.Errorf("%s: the interface is left", option)
+		}
+		if _, err := os.Stat(socketPath(name)); err == nil {
+			t.Errorf("%s: the socket is left", option)
+		}
 	}
 }

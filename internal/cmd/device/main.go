@@ -28,7 +28,7 @@ How the work is done is chosen for this machine. To choose yourself:
                      or by job, as in "aead=avx2,checksum=generic"
   --lanes N          queues of the interface, and sockets per family: 1 to %[2]d
   --nice N           priority of the process, -20 (most urgent, and what root
-                     gets) to 19
+                     gets unless it chose another, by nice(1) say) to 19
   --plan PLAN        inline: a lane does all of its work on one thread;
                      pipelined: handing over to the system has another
   --without LIST     do without offload (TUN super-packets), segment and coalesce

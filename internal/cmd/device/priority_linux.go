@@ -14,6 +14,13 @@ import (
 // (Linux 6.12; older ones take no notice).
 const slice = 500_000 // ns
 
+// hasUsualPriority reports whether this process was started without a priority
+// or a scheduling policy of somebody's choice: nice(1), chrt(1), systemd.exec(5).
+func hasUsualPriority() bool {
+	a, err := unix.SchedGetAttr(os.Getpid(), 0)
+	return err == nil && a.Policy == unix.SCHED_NORMAL && a.Nice == 0
+}
+
 // setPriority gives the whole process a nice value, and its threads short turns.
 // alone says that the process has a session to itself: its group there gets the
 // value too, without which it would only mean something among its own threads
@@ -30,7 +37,7 @@ func setPriority(nice int, alone bool) error {
 		again = false
 		threads, err := os.ReadDir("/proc/self/task")
 		if err != nil {
-			return fmt.Errorf("set priority: %w", err)
+			return fmt.Errorf("%w: %w", errPriority, err)
 		}
 		for _, t := range threads {
 			id, err := strconv.Atoi(t.Name())
@@ -38,7 +45,7 @@ func setPriority(nice int, alone bool) error {
 				continue
 			}
 			if err := setThread(id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("set priority: nice %d: %w", nice, err)
+				return fmt.Errorf("%w: nice %d: %w", errPriority, nice, err)
 			}
 			done[id], again = true, true
 		}

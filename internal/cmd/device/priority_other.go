@@ -8,6 +8,8 @@ import (
 	"runtime"
 )
 
+func hasUsualPriority() bool { return false }
+
 func setPriority(int, bool) error {
-	return fmt.Errorf("set priority on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+	return fmt.Errorf("%w on %s: %w", errPriority, runtime.GOOS, errors.ErrUnsupported)
 }

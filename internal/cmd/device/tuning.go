@@ -30,13 +30,17 @@ type tuning struct {
 // packets of the others (docs/performance.md).
 const defaultNice = -20
 
+var errPriority = errors.New("set priority")
+
 // prioritise sets the priority of this process. Only a value that was asked for
-// has to be had.
+// has to be had, and one that was given by other means stays.
 func (t *tuning) prioritise(alone bool) error {
 	if t.nice != nil {
 		return setPriority(*t.nice, alone)
 	}
-	_ = setPriority(defaultNice, alone)
+	if hasUsualPriority() {
+		_ = setPriority(defaultNice, alone)
+	}
 	return nil
 }
 
