@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"runtime"
 	"strconv"
 )
 
@@ -18,6 +19,9 @@ func shakeHands(ctx context.Context, s *suite) error {
 	var errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, s.handshakes, "-json", "-n", strconv.Itoa(s.runs))
 	cmd.Stderr = &errs
+	runtime.LockOSThread() // its death would be taken for ours
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = endsWithUs()
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", s.handshakes, err, bytes.TrimSpace(errs.Bytes()))

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/warrenvpn/warren/internal/netlab"
@@ -83,12 +82,11 @@ func (s *suite) populate(ctx context.Context, c *contestant, peers int, look fun
 	if err := c.alone(ctx, n); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "warren-bench-*")
+	file, err := namelessFile()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, link+".conf")
+	defer file.Close()
 	if err := writePeers(file, n.key, peers); err != nil {
 		return err
 	}
@@ -96,7 +94,8 @@ func (s *suite) populate(ctx context.Context, c *contestant, peers int, look fun
 	if p.before, err = memoryOf(n.Host, residentNow); err != nil {
 		return err
 	}
-	cmd := n.Command(ctx, s.self, "wg", "setconf", link, file)
+	cmd := n.Command(ctx, s.self, "wg", "setconf", link, "/proc/self/fd/3")
+	cmd.ExtraFiles = []*os.File{file} // as descriptor 3
 	start := time.Now()
 	if _, err := n.Output(cmd); err != nil {
 		return err
@@ -127,19 +126,11 @@ func (p *population) processorShare(ctx context.Context, over time.Duration) (fl
 
 // writePeers writes the configuration of an interface with peers that have two
 // allowed IPs and an endpoint each.
-func writePeers(file string, private key.Private, peers int) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+func writePeers(f io.Writer, private key.Private, peers int) error {
 	w := bufio.NewWriterSize(f, 1<<20)
 	fmt.Fprintf(w, "[Interface]\nPrivateKey = %s\nListenPort = %d\n", private.Reveal(), port)
 	list(w, peers)
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return f.Close()
+	return w.Flush()
 }
 
 // list writes peers that are the same at every run.

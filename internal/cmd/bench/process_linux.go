@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/warrenvpn/warren/internal/netlab"
 )
 
@@ -94,4 +96,26 @@ func peakOf(p *os.ProcessState) float64 {
 		return float64(usage.Maxrss) * 1024
 	}
 	return 0
+}
+
+// endsWithUs makes a process outside of any host end when the thread that started
+// it does, however that ends.
+func endsWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+
+// namelessFile returns a temporary file that is gone when it is closed, whatever
+// ends this process: one with a million peers is not to stay.
+func namelessFile() (*os.File, error) {
+	f, err := os.OpenFile(os.TempDir(), os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err == nil {
+		return f, nil
+	}
+	// Not every file system has such files.
+	if f, err = os.CreateTemp("", "warren-bench-*"); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }

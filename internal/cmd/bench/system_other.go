@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"syscall"
 
 	"github.com/warrenvpn/warren/internal/netlab"
 )
@@ -14,6 +15,10 @@ import (
 func (r *rig) echoes(context.Context, int) (*echoes, error) { return nil, errors.ErrUnsupported }
 
 func peakOf(*os.ProcessState) float64 { return 0 }
+
+func endsWithUs() *syscall.SysProcAttr { return nil }
+
+func namelessFile() (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func memoryOf(*netlab.Host, string) (float64, error) { return 0, errors.ErrUnsupported }
 
