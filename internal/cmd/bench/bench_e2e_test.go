@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -201,6 +204,8 @@ func TestBenchSaysWhatIsMissing(t *testing.T) {
 	}{
 		{"load generator", finding(t), "", "the program iperf3, which makes the load, is not there\nhint: apt install iperf3"},
 		{"root", nobody, "", "making network namespaces needs root\nhint: sudo warren bench"},
+		{"directory of the result", nil, "--only ^tcp$ --json /nonexistent/result.json", "--json: stat /nonexistent: no such file or directory"},
+		{"file for the result", nil, "--only ^tcp$ --json /run", "--json /run: is a directory"},
 		{"reference", nil, "--reference /nonexistent", "--reference: "},
 		{"daemon", nil, "--only ^tcp$ --runs 1 --duration 1s --ours --nonsense", "there is no option \"--nonsense\""},
 	} {
@@ -209,6 +214,123 @@ func TestBenchSaysWhatIsMissing(t *testing.T) {
 			if code != 1 || !strings.Contains(errs, tc.want) {
 				t.Errorf("exit code %d, said\n%s\nwant 1 and %q", code, errs, tc.want)
 			}
+			if strings.Contains(tc.args, "--json") && strings.Contains(errs, "Gbit/s") {
+				t.Errorf("it was said after measuring:\n%s", errs)
+			}
 		})
+	}
+}
+
+// A tunnel through which nothing gets any more is an error, and soon.
+func TestBenchDoesNotWaitForEver(t *testing.T) {
+	r, err := newRig(t.Context(), &contestant{name: bare}, direct, 1420)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	// The server is no router, and says nothing of what it drops.
+	if err := r.client.Route(netip.MustParsePrefix("203.0.113.0/24"), r.target); err != nil {
+		t.Fatal(err)
+	}
+	r.target = netip.MustParseAddr("203.0.113.1")
+	start := time.Now()
+	if _, err := r.stream(t.Context(), time.Second); err == nil || !strings.Contains(err.Error(), "nothing gets through") {
+		t.Errorf("stream: %v, want that nothing gets through", err)
+	}
+	if took := time.Since(start); took > 2*patience {
+		t.Errorf("that took %v", took)
+	}
+}
+
+// Between two runs the load generator's server is not there for a moment.
+func TestBenchAwaitsTheLoadGenerator(t *testing.T) {
+	r, err := newRig(t.Context(), &contestant{name: bare}, direct, 1420)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	if _, err := r.server.Run(t.Context(), "sh", "-c", "kill -KILL $(pidof "+generator+")"); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	time.AfterFunc(200*time.Millisecond, func() { served <- r.serve(t.Context()) })
+	if _, err := r.stream(t.Context(), time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// Killed at its worst moment, it leaves neither a file nor a process.
+func TestBenchLeavesNothingWhenKilled(t *testing.T) {
+	begin := func(t *testing.T, dir string, args ...string) *exec.Cmd {
+		cmd := exec.Command(warrenBinary, append([]string{"bench", "--runs", "1", "--duration", "1s"}, args...)...)
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return cmd
+	}
+	t.Run("file", func(t *testing.T) {
+		dir := t.TempDir()
+		cmd := begin(t, dir, "--only", "^idle-peer$")
+		await(t, "there is a file of peers", func() bool {
+			named, err := filepath.Glob(dir + "/*/*")
+			if err != nil {
+				t.Fatal(err)
+			}
+			open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+			return len(named) > 0 || slices.ContainsFunc(open, func(fd string) bool {
+				to, _ := os.Readlink(fd)
+				return strings.HasPrefix(to, dir)
+			})
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
+	})
+	t.Run("process", func(t *testing.T) {
+		dir := t.TempDir()
+		counter, pid := filepath.Join(dir, "count"), filepath.Join(dir, "pid")
+		script := fmt.Sprintf("#!/bin/sh\necho $$ >%s.new; mv %s.new %s; exec sleep 600\n", pid, pid, pid)
+		if err := os.WriteFile(counter, []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := begin(t, dir, "--only", "^handshakes$", "--handshakes", counter)
+		var text []byte
+		await(t, "it counts", func() (ok bool) {
+			var err error
+			text, err = os.ReadFile(pid)
+			return err == nil
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		number, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Kill(number, syscall.SIGKILL)
+		await(t, "what counts has ended", func() bool {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", number))
+			return err != nil || strings.Contains(string(status), ") Z ") // nobody may have waited for it
+		})
+	})
+}
+
+// await waits for something that another process brings about.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("not after 10 s: %s", what)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -185,6 +185,9 @@ func encode(w io.Writer, r *Result) error {
 	return e.Encode(r)
 }
 
+// maxLanes is the most that `warren device` takes.
+const maxLanes = 8
+
 var offeredRate = regexp.MustCompile(`^[0-9]+[KMG]?$`)
 
 // check refuses flags that cannot be meant.
@@ -196,7 +199,7 @@ func (o *options) check() (err error) {
 		flag          string
 		value, lo, hi int
 	}{
-		{"runs", o.runs, 1, 1000}, {"streams", o.streams, 1, 128}, {"mtu", o.mtu, 1280, 65535 - overhead}, {"lanes", o.lanes, 0, 64},
+		{"runs", o.runs, 1, 1000}, {"streams", o.streams, 1, 128}, {"mtu", o.mtu, 1280, 65535 - overhead}, {"lanes", o.lanes, 0, maxLanes},
 	} {
 		if limit.value < limit.lo || limit.value > limit.hi {
 			return fmt.Errorf("--%s %d: want %d to %d", limit.flag, limit.value, limit.lo, limit.hi)
@@ -247,7 +250,29 @@ func (o *options) prepare() (err error) {
 	if o.handshakes != "" {
 		o.handshakes, err = program("--handshakes", o.handshakes)
 	}
-	return err
+	return errors.Join(err, o.checkOutput())
+}
+
+// checkOutput finds out whether the file of --json can be written before minutes
+// are spent on what is to be in it. It makes none.
+func (o *options) checkOutput() error {
+	if o.json == "" || o.json == "-" {
+		return nil
+	}
+	info, err := os.Stat(o.json)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("--json %s: %w", o.json, syscall.EISDIR)
+	case err == nil:
+		return nil
+	}
+	if info, err = os.Stat(filepath.Dir(o.json)); err != nil {
+		return fmt.Errorf("--json: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("--json %s: %w", o.json, syscall.ENOTDIR)
+	}
+	return nil
 }
 
 func (o *options) printList(w io.Writer) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -47,9 +48,29 @@ func (r *iperfReport) delivered() float64 {
 	return (s.Packets - s.Lost) / s.Seconds
 }
 
-// iperf runs the load generator's client.
-func (r *rig) iperf(ctx context.Context, args ...string) (*iperfReport, error) {
+// between is how long the load generator's server may not be there after a run:
+// it closes its socket and opens it anew.
+const between = time.Second
+
+// iperf runs the load generator's client, which is to take so long.
+func (r *rig) iperf(ctx context.Context, length time.Duration, args ...string) (report *iperfReport, err error) {
+	err = retry(ctx, between, func() (err error) {
+		report, err = r.iperfOnce(ctx, length, args...)
+		return err
+	})
+	return report, err
+}
+
+// iperfOnce is one attempt. Where nothing gets through any more it would wait for
+// as long as TCP does.
+func (r *rig) iperfOnce(ctx context.Context, length time.Duration, args ...string) (*iperfReport, error) {
+	stuck := fmt.Errorf("%s: nothing gets through any more", generator)
+	ctx, cancel := context.WithTimeoutCause(ctx, length+patience, stuck)
+	defer cancel()
 	out, err := r.client.Run(ctx, append([]string{generator, "-J", "--get-server-output", "-c", r.target.String()}, args...)...)
+	if context.Cause(ctx) == stuck {
+		return nil, stuck
+	}
 	var report iperfReport
 	if e := json.Unmarshal(out, &report); e != nil {
 		return nil, errors.Join(err, e)
@@ -66,7 +87,7 @@ func wholeSeconds(d time.Duration) string { return strconv.Itoa(int(d / time.Sec
 // stream returns the bits per second of TCP.
 func (r *rig) stream(ctx context.Context, length time.Duration, args ...string) (float64, error) {
 	// The first second is left out: the stream and the daemons warm up.
-	report, err := r.iperf(ctx, append([]string{"-t", wholeSeconds(length), "-O", "1"}, args...)...)
+	report, err := r.iperf(ctx, length+time.Second, append([]string{"-t", wholeSeconds(length), "-O", "1"}, args...)...)
 	if err != nil {
 		return 0, err
 	}
@@ -78,7 +99,7 @@ func (r *rig) stream(ctx context.Context, length time.Duration, args ...string) 
 
 // flood returns how many datagrams of a size arrive per second.
 func (r *rig) flood(ctx context.Context, length time.Duration, size int, offered string) (float64, error) {
-	report, err := r.iperf(ctx, "-u", "-l", strconv.Itoa(size), "-b", offered, "-t", wholeSeconds(length))
+	report, err := r.iperf(ctx, length, "-u", "-l", strconv.Itoa(size), "-b", offered, "-t", wholeSeconds(length))
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +119,8 @@ func (r *rig) loadedEcho(ctx context.Context, length time.Duration) (*echoes, er
 	loaded := make(chan error, 1)
 	go func() {
 		// A second before the first echo, and one behind the last.
-		_, err := r.iperf(ctx, "-t", wholeSeconds(length+2*time.Second))
+		whole := length + 2*time.Second
+		_, err := r.iperf(ctx, whole, "-t", wholeSeconds(whole))
 		loaded <- err
 	}()
 	var e *echoes

@@ -131,7 +131,7 @@ func (r *rig) serve(ctx context.Context) error {
 	}
 	go func() { _ = cmd.Wait() }() // it ends with the rig
 	err := retry(ctx, patience, func() error {
-		_, err := r.iperf(ctx, "-n", "1M")
+		_, err := r.iperf(ctx, 0, "-n", "1M")
 		return err
 	})
 	if err != nil {
