@@ -299,6 +299,7 @@ func TestFlagsThatCannotBeMeant(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
 		{"--only (", "--only: error parsing regexp"},
 		{"--only no-such-row", "--only no-such-row: no row matches"},
+		{"--only ^handshakes$", "--only ^handshakes$: this row needs --handshakes"},
 		{"--runs 0", "--runs 0: want 1 to 1000"},
 		{"--duration 1500ms", "--duration 1.5s: want whole seconds"},
 		{"--duration 0s", "--duration 0s: want whole seconds"},

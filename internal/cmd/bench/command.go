@@ -211,12 +211,24 @@ func (o *options) check() (err error) {
 	if o.duration < time.Second || o.duration > time.Minute || o.duration%time.Second != 0 {
 		return fmt.Errorf("--duration %v: want whole seconds, 1s to 1m", o.duration)
 	}
+	return errors.Join(o.checkRows(), o.checkAlternatives())
+}
+
+// checkRows refuses a choice of rows of which none can be measured.
+func (o *options) checkRows() error {
+	var chosen []string
 	for _, r := range o.rows() {
 		if o.selected(r) {
-			return o.checkAlternatives()
+			chosen = append(chosen, r.id)
 		}
 	}
-	return cli.WithHint(fmt.Errorf("--only %s: no row matches", o.only), "`warren bench --list` prints them")
+	switch {
+	case len(chosen) == 0:
+		return cli.WithHint(fmt.Errorf("--only %s: no row matches", o.only), "`warren bench --list` prints them")
+	case len(chosen) == 1 && chosen[0] == rowHandshakes && o.handshakes == "" && !o.list:
+		return cli.WithHint(fmt.Errorf("--only %s: this row needs --handshakes", o.only), "`make bench` builds all it needs")
+	}
+	return nil
 }
 
 // selected reports whether a row was asked for.

@@ -14,6 +14,7 @@ import (
 // since it links what it compares with.
 func shakeHands(ctx context.Context, s *suite) error {
 	if s.handshakes == "" {
+		s.sayf("%s: left out: --handshakes names the program that counts them", rowHandshakes)
 		return nil
 	}
 	var errs bytes.Buffer
