@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,6 +98,15 @@ func cable(t testing.TB, a, b *netns, da, db *Device, raw bool) *wire {
 		end.ns.ip("addr", "add", fmt.Sprintf("10.99.0.%d/24", end.host), "dev", end.d.Name())
 		end.ns.ip("addr", "add", fmt.Sprintf("fd99::%d/64", end.host), "dev", end.d.Name(), "nodad")
 		end.ns.ip("link", "set", end.d.Name(), "up")
+		// The kernel takes what is for an address of IPv6 a moment after the link is
+		// up only: a datagram before that is lost ([K] addrconf.c).
+		address := fmt.Sprintf("fd99::%d", end.host)
+		for begin := time.Now(); !strings.HasPrefix(end.ns.ip("-6", "route", "get", address), "local "+address); {
+			if time.Since(begin) > patience {
+				t.Fatalf("%s is not usable", address)
+			}
+			time.Sleep(time.Millisecond)
+		}
 	}
 	w := &wire{errs: make(chan error, 2)}
 	var wg sync.WaitGroup
