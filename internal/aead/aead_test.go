@@ -149,6 +149,36 @@ func TestRunWithoutCountersIsRefused(t *testing.T) {
 	}
 }
 
+// OK is of this call alone, however long it was before; what was reset is not
+// kept alive.
+func TestRunIsOfItsOwnMessages(t *testing.T) {
+	k := New(&[32]byte{14})
+	var r Run
+	for _, n := range []int{5, 2, 0, 7} {
+		for i := range n {
+			r.Add(make([]byte, 40), uint64(i))
+		}
+		k.SealRun(&r)
+		if k.OpenRun(&r); len(r.OK) != n || slices.Contains(r.OK, false) {
+			t.Errorf("%d messages: authentic are %v", n, r.OK)
+		}
+		r.Messages = append(r.Messages, nil)
+		r.Counters = append(r.Counters, 0)
+		if k.OpenRun(&r); len(r.OK) != n+1 || slices.Contains(r.OK, true) {
+			t.Errorf("%d messages, opened twice, and one that is none: authentic are %v", n, r.OK)
+		}
+		r.Reset()
+		if len(r.Messages)+len(r.Counters)+len(r.OK) != 0 {
+			t.Errorf("%d messages: something is left: %+v", n, r)
+		}
+		for i, m := range r.Messages[:n] {
+			if m != nil {
+				t.Errorf("%d messages: number %d is kept alive", n, i)
+			}
+		}
+	}
+}
+
 func panics(f func()) (did bool) {
 	defer func() { did = recover() != nil }()
 	f()

@@ -1,7 +1,10 @@
 package aead
 
 import (
+	"encoding/binary"
 	"math/big"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -31,19 +34,26 @@ func TestPoly1305RFC8439(t *testing.T) {
 	}
 }
 
-// poly1305Big is RFC 8439 2.5 and 2.8 in numbers of any size.
-func poly1305Big(oneTime *[32]byte, text []byte) [16]byte {
-	number := func(little []byte) *big.Int {
-		b := make([]byte, len(little))
-		for i, v := range little {
-			b[len(b)-1-i] = v
-		}
-		return new(big.Int).SetBytes(b)
-	}
-	r := new(big.Int).And(number(oneTime[:16]), number([]byte{
+// number is the number that bytes from the lowest on are.
+func number(little []byte) *big.Int {
+	b := slices.Clone(little)
+	slices.Reverse(b)
+	return new(big.Int).SetBytes(b)
+}
+
+// clamped is r of RFC 8439 2.5.1.
+func clamped(oneTime *[32]byte) *big.Int {
+	return new(big.Int).And(number(oneTime[:16]), number([]byte{
 		0xff, 0xff, 0xff, 0x0f, 0xfc, 0xff, 0xff, 0x0f, 0xfc, 0xff, 0xff, 0x0f, 0xfc, 0xff, 0xff, 0x0f,
 	}))
-	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 130), big.NewInt(5))
+}
+
+// prime is 2^130 - 5.
+var prime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 130), big.NewInt(5))
+
+// poly1305Big is RFC 8439 2.5 and 2.8 in numbers of any size.
+func poly1305Big(oneTime *[32]byte, text []byte) [16]byte {
+	r, p := clamped(oneTime), prime
 	h := new(big.Int)
 	padded := append(append([]byte(nil), text...), make([]byte, -len(text)&15)...)
 	lengths := make([]byte, 16)
@@ -104,4 +114,79 @@ func TestAuthenticateExtremes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// aimed writes a text, of whole blocks and at least two, for which the
+// accumulator is target in the end, modulo p.
+func aimed(rnd *rand.ChaCha8, oneTime *[32]byte, text []byte, target *big.Int) {
+	r := clamped(oneTime)
+	high := new(big.Int).Lsh(big.NewInt(1), 128)
+	times := func(h *big.Int) { h.Mod(h.Mul(h, r), prime) }
+	inverse := new(big.Int).ModInverse(r, prime)
+	for range 1000 {
+		_, _ = rnd.Read(text)
+		before := new(big.Int)
+		for i := 0; i < len(text)-16; i += 16 {
+			before.Add(before, high)
+			times(before.Add(before, number(text[i:i+16])))
+		}
+		// (before + high + m) r^2 + (high + lengths) r = target
+		lengths := new(big.Int).Lsh(big.NewInt(int64(len(text))), 64)
+		m := new(big.Int).Mul(target, inverse)
+		m.Sub(m, lengths.Add(lengths, high))
+		m.Mul(m, inverse)
+		m.Sub(m, before)
+		m.Mod(m.Sub(m, high), prime)
+		if m.BitLen() <= 128 {
+			var b [16]byte
+			m.FillBytes(b[:])
+			slices.Reverse(b[:])
+			copy(text[len(text)-16:], b[:])
+			return
+		}
+	}
+	panic("no text leads there")
+}
+
+// oneTimes are one-time keys for aimed: r random, 2^66 + 1, and as large as it gets.
+func oneTimes(rnd *rand.ChaCha8) (keys [3][32]byte) {
+	for i := range keys {
+		_, _ = rnd.Read(keys[i][:])
+	}
+	binary.LittleEndian.PutUint64(keys[1][0:], 1)
+	binary.LittleEndian.PutUint64(keys[1][8:], 4)
+	for i := range 16 {
+		keys[2][i] = 0xff
+	}
+	return keys
+}
+
+// targets are accumulators that a kernel has p more of, or that are reached by a
+// carry through many ones: what a random text gives once in 2^44 times, or never.
+func targets() (all []*big.Int) {
+	for _, weight := range []uint{0, 26, 44, 52, 64, 78, 88, 104, 128} { // of limbs of some kernel
+		high := new(big.Int).Lsh(big.NewInt(1), weight)
+		if weight == 0 {
+			high.SetInt64(0)
+		}
+		for n := int64(-3); n < 50; n++ {
+			all = append(all, new(big.Int).Add(high, big.NewInt(n)))
+		}
+	}
+	return all
+}
+
+func TestAuthenticateAroundThePrime(t *testing.T) {
+	rnd := seeded(t, 22)
+	for _, oneTime := range oneTimes(rnd) {
+		for _, target := range targets() {
+			for _, n := range []int{32, 48, 64, 80, 160} {
+				text := make([]byte, n)
+				aimed(rnd, &oneTime, text, target)
+				if got, want := authenticate(&oneTime, text), poly1305Big(&oneTime, text); got != want {
+					t.Fatalf("key %x, h = %x, %d bytes: %x, want %x", oneTime, target, n, got, want)
+				}
+			}
+		}
+	}
 }

@@ -82,6 +82,38 @@ func TestEnginesPoly1305Extremes(t *testing.T) {
 	})
 }
 
+// Accumulators around p in the end, with every number of messages that share the
+// lanes in another way.
+func TestEnginesPoly1305AroundThePrime(t *testing.T) {
+	rnd := seeded(t, 32)
+	eachEngine(t, func(t *testing.T, e *engine) {
+		var s scratch
+		v := s.prepare(e)
+		for _, oneTime := range oneTimes(rnd) {
+			for _, target := range targets() {
+				for _, messages := range []int{1, 2, 3, 8} {
+					all := make([][]byte, messages)
+					for i := range all {
+						all[i] = make([]byte, []int{32, 48, 64, 80, 96, 592, 608, 624}[rnd.Uint64()%8]+Overhead)
+						aimed(rnd, &oneTime, all[i][:len(all[i])-Overhead], target)
+						for w := range 4 {
+							v.wide.keys[0][w][i] = binary.LittleEndian.Uint64(oneTime[8*w:])
+						}
+					}
+					e.authenticate(v, all, 0)
+					for i, m := range all {
+						low, high := v.wide.tag(i)
+						got := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, low), high)
+						if want := authenticate(&oneTime, m[:len(m)-Overhead]); !bytes.Equal(got, want[:]) {
+							t.Fatalf("key %x, h = %x, message %d of %d, %d bytes: %x, want %x", oneTime, target, i, messages, len(m)-Overhead, got, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // Nothing secret and no message stays in the memory of a run.
 func TestEnginesEraseTheirMemory(t *testing.T) {
 	k := New(&[32]byte{3})
