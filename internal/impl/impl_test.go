@@ -62,6 +62,25 @@ func TestUseRefusesAndChangesNothing(t *testing.T) {
 	}
 }
 
+func TestNewSetRefusesNonsense(t *testing.T) {
+	clean(t, "")
+	job("a")
+	for name, f := range map[string]func(){
+		"a name that is taken": func() { job("a") },
+		"nothing usable":       func() { NewSet("b", Implementation[int]{Name: "wings"}) },
+		"nothing at all":       func() { NewSet[int]("c") },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
 func TestListTellsAll(t *testing.T) {
 	clean(t, "")
 	job("b")

@@ -271,6 +271,33 @@ func TestAdmitRefusesReplays(t *testing.T) {
 	}
 }
 
+// Messages of one call have a counter each, in the header and for the cipher, and
+// the last one may be shorter: what is sealed together is what Seal makes of each.
+func TestFrameCountsMessages(t *testing.T) {
+	s, _ := sessionPair()
+	const size, last, n = 16 + 48 + 16, 16 + 16 + 16, 5
+	buf := make([]byte, (n-1)*size+last)
+	for i := range buf {
+		buf[i] = byte(i)
+	}
+	first := uint64(1<<32 - 2) // the halves of a counter
+	var want []byte
+	for i := range uint64(n) {
+		m := slices.Clone(buf[i*size : min((i+1)*size, uint64(len(buf)))])
+		s.Seal(m, first+i)
+		want = append(want, m...)
+	}
+	var r aead.Run
+	s.Frame(&r, buf, size, first)
+	s.SealRun(&r)
+	if !bytes.Equal(buf, want) {
+		t.Errorf("sealed together: %x, want %x", buf, want)
+	}
+	if counters := []uint64{first, first + 1, first + 2, first + 3, first + 4}; !slices.Equal(r.Counters, counters) {
+		t.Errorf("counters %x, want %x", r.Counters, counters)
+	}
+}
+
 func TestHotPathsDoNotAllocate(t *testing.T) {
 	s, r := sessionPair()
 	var a Activity
