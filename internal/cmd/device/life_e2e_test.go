@@ -455,8 +455,8 @@ func TestErrorOfTheBackgroundProcessIsReported(t *testing.T) {
 	}
 }
 
-// The daemon goes in front of the programs whose packets it carries, unless it
-// was started with a priority or a policy of somebody's choice.
+// The daemon has the priority and the policy that it was started with, or the
+// priority that it is told to take.
 func TestPriority(t *testing.T) {
 	for i, tc := range []struct {
 		name       string
@@ -466,7 +466,8 @@ func TestPriority(t *testing.T) {
 		policy     uint32
 		autogroups string // ending of the line of autogroup, where the kernel has it
 	}{
-		{"by itself", nil, nil, -20, unix.SCHED_NORMAL, "nice -20\n"},
+		{"by itself", nil, nil, 0, unix.SCHED_NORMAL, "nice 0\n"},
+		{"urgent", nil, []string{"--nice", "-20"}, -20, unix.SCHED_NORMAL, "nice -20\n"},
 		{"asked for", nil, []string{"--nice", "3"}, 3, unix.SCHED_NORMAL, "nice 3\n"},
 		{"nice", []string{"nice", "-n", "7"}, nil, 7, unix.SCHED_NORMAL, "nice 0\n"},
 		{"policy", []string{"chrt", "-b", "0"}, nil, 0, unix.SCHED_BATCH, "nice 0\n"},

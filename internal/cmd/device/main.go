@@ -27,8 +27,8 @@ How the work is done is chosen for this machine. To choose yourself:
   --cpu CHOICE       of the implementations that ` + "`--cpu list`" + ` shows: "generic",
                      or by job, as in "aead=avx2,checksum=generic"
   --lanes N          queues of the interface, and sockets per family: 1 to %[2]d
-  --nice N           priority of the process, -20 (most urgent, and what root
-                     gets unless it chose another, by nice(1) say) to 19
+  --nice N           priority of the process, -20 (most urgent) to 19: packets
+                     wait less for programs, and programs longer for packets
   --plan PLAN        inline: a lane does all of its work on one thread;
                      pipelined: handing over to the system has another
   --without LIST     do without offload (TUN super-packets), segment and coalesce

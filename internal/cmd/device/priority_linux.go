@@ -14,13 +14,6 @@ import (
 // (Linux 6.12; older ones take no notice).
 const slice = 500_000 // ns
 
-// hasUsualPriority reports whether this process was started without a priority
-// or a scheduling policy of somebody's choice: nice(1), chrt(1), systemd.exec(5).
-func hasUsualPriority() bool {
-	a, err := unix.SchedGetAttr(os.Getpid(), 0)
-	return err == nil && a.Policy == unix.SCHED_NORMAL && a.Nice == 0
-}
-
 // setPriority gives the whole process a nice value, and its threads short turns.
 // alone says that the process has a session to itself: its group there gets the
 // value too, without which it would only mean something among its own threads

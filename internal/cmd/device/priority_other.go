@@ -8,8 +8,6 @@ import (
 	"runtime"
 )
 
-func hasUsualPriority() bool { return false }
-
 func setPriority(int, bool) error {
 	return fmt.Errorf("%w on %s: %w", errPriority, runtime.GOOS, errors.ErrUnsupported)
 }

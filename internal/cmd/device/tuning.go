@@ -21,27 +21,19 @@ type tuning struct {
 	lanes     int // 0: chosen
 	pipelined bool
 	without   []string // features
-	nice      *int     // nil: defaultNice, if we may
+	nice      *int     // nil: left as it is
 }
-
-// defaultNice puts the device in front of the programs whose packets it carries,
-// as a kernel's packets are handled before programs run. What waits for it stays
-// short then: a program that fills the tunnel cannot keep the processor from the
-// packets of the others (docs/performance.md).
-const defaultNice = -20
 
 var errPriority = errors.New("set priority")
 
-// prioritise sets the priority of this process. Only a value that was asked for
-// has to be had, and one that was given by other means stays.
+// prioritise sets the priority of this process, if one was asked for. By itself
+// a device has that of every other program: in front of those whose packets it
+// carries it would keep them from making and taking any (decision 0014).
 func (t *tuning) prioritise(alone bool) error {
-	if t.nice != nil {
-		return setPriority(*t.nice, alone)
+	if t.nice == nil {
+		return nil
 	}
-	if hasUsualPriority() {
-		_ = setPriority(defaultNice, alone)
-	}
-	return nil
+	return setPriority(*t.nice, alone)
 }
 
 // features are what --without can switch off.

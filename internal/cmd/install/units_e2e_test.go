@@ -239,8 +239,7 @@ func TestHardenedUnitHasTheRightsItNeeds(t *testing.T) {
 	for _, c := range strings.Fields(strings.Join(service["CapabilityBoundingSet"], " ")) {
 		bounds += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
 	}
-	// systemd sets the priority before it takes rights away.
-	functions := "BOUNDS=" + bounds + "\nrenice -n " + strings.Join(service["Nice"], "") + " -p $$ >/dev/null\n"
+	functions := "BOUNDS=" + bounds + "\n"
 	for name, key := range map[string]string{"start": "ExecStart", "stop": "ExecStop"} {
 		functions += fmt.Sprintf("%s() { confine env %s %s; }\n", name, strings.Join(service["Environment"], " "), u.shell(t, key, "/usr/bin"))
 	}
