@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warrenvpn/warren/internal/netlab"
 )
@@ -57,11 +58,18 @@ func TestDistributionsWgQuick(t *testing.T) {
 	}
 	for _, s := range all {
 		s.quick("down")
+		// The script deletes the link and does not wait for the daemon to see it.
+		var there string
+		for begin := time.Now(); time.Since(begin) < 2*time.Second; time.Sleep(5 * time.Millisecond) {
+			if there = s.must("ls", "/run/wireguard"); !strings.Contains(there, ".sock") {
+				break
+			}
+		}
+		if strings.Contains(there, ".sock") {
+			t.Errorf("after down /run/wireguard holds %q", there)
+		}
 		if out, err := s.Run(context.Background(), "wg", "show", "wg0"); err == nil {
 			t.Errorf("after down there still is %s", out)
-		}
-		if out := s.must("ls", "/run/wireguard"); strings.Contains(out, ".sock") {
-			t.Errorf("after down /run/wireguard holds %q", out)
 		}
 	}
 }
