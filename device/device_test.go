@@ -66,6 +66,7 @@ func TestStagedPacketsArriveInOrder(t *testing.T) {
 		for i := range 200 {
 			a.send(ping(a.inner, b.inner, 84, uint16(i)))
 		}
+		w.wait(0) // all are staged before anybody answers
 		b.host.SetUp(true)
 		w.wait(6 * time.Second)
 		got := b.received()
