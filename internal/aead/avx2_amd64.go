@@ -23,7 +23,6 @@ var avx2 = impl.Implementation[kernel]{
 
 var engineAVX2 = &engine{
 	rounds:       func(v *packer, k *Key) { chachaAVX2(&k.k, v.first(), v.n, v.lanes, &v.wide.stream) },
-	takeKeys:     takeKeysAVX2,
 	spend:        xorLanesAVX2,
 	authenticate: authenticateAVX2,
 	erase:        eraseAVX2,

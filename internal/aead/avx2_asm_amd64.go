@@ -9,11 +9,6 @@ package aead
 //go:noescape
 func chachaAVX2(key *[32]byte, segments *byte, n int, lanes int, stream *[3456]byte)
 
-// takeKeysAVX2 writes the one-time keys of n segments, at least one.
-//
-//go:noescape
-func takeKeysAVX2(segments *byte, n int, stream *[3456]byte)
-
 // xorLanesAVX2 adds the key stream of n segments, at least one, to their texts and writes their one-time keys.
 //
 //go:noescape

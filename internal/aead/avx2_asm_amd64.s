@@ -1063,34 +1063,6 @@ DATA rotate8AVX2<>+30(SB)/1, $0x0d
 DATA rotate8AVX2<>+31(SB)/1, $0x0e
 GLOBL rotate8AVX2<>(SB), RODATA|NOPTR, $32
 
-// func takeKeysAVX2(segments *byte, n int, stream *[3456]byte)
-TEXT ·takeKeysAVX2(SB), NOSPLIT, $0-24
-	MOVQ segments+0(FP), BX
-	MOVQ n+8(FP), CX
-	MOVQ stream+16(FP), DX
-
-keys_segment:
-	CMPL 8(BX), $0x00
-	JNE  keys_next
-	MOVQ 32(BX), SI
-	MOVQ (DX), R10
-	MOVQ R10, (SI)
-	MOVQ 8(DX), R10
-	MOVQ R10, 64(SI)
-	MOVQ 16(DX), R10
-	MOVQ R10, 128(SI)
-	MOVQ 24(DX), R10
-	MOVQ R10, 192(SI)
-
-keys_next:
-	MOVL 12(BX), R10
-	SHLQ $0x06, R10
-	ADDQ R10, DX
-	ADDQ $0x28, BX
-	DECQ CX
-	JNZ  keys_segment
-	RET
-
 // func xorLanesAVX2(segments *byte, n int, stream *[3456]byte)
 // Requires: AVX, AVX2
 TEXT ·xorLanesAVX2(SB), NOSPLIT, $0-24
@@ -1134,6 +1106,8 @@ xor_block:
 	JAE     xor_block
 
 xor_tail:
+	ADDQ    $0x40, R9
+	JZ      xor_next
 	TESTQ   $0x00000020, R9
 	JZ      xor_below_32
 	VMOVDQU (SI), Y0
@@ -1184,6 +1158,7 @@ xor_below_2:
 	ADDQ  $0x01, DX
 
 xor_below_1:
+xor_next:
 	MOVQ R8, DX
 	ADDQ $0x28, BX
 	DECQ CX

@@ -24,7 +24,6 @@ var avx512 = impl.Implementation[kernel]{
 
 var engineAVX512 = &engine{
 	rounds:       roundsAVX512,
-	takeKeys:     takeKeysAVX512,
 	spend:        xorLanesAVX512,
 	authenticate: authenticateAVX512,
 	erase:        eraseAVX512,

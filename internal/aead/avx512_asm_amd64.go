@@ -14,11 +14,6 @@ func chacha16AVX512(key *[32]byte, segments *byte, n int, stream *[3456]byte)
 //go:noescape
 func chacha32AVX512(key *[32]byte, segments *byte, n int, stream *[3456]byte)
 
-// takeKeysAVX512 writes the one-time keys of n segments, at least one.
-//
-//go:noescape
-func takeKeysAVX512(segments *byte, n int, stream *[3456]byte)
-
 // xorLanesAVX512 adds the key stream of n segments, at least one, to their texts and writes their one-time keys.
 //
 //go:noescape

@@ -29,9 +29,8 @@ const (
 
 // engine is what differs between kernels.
 type engine struct {
-	rounds   func(v *packer, k *Key)                               // makes the key stream of the lanes that are taken
-	takeKeys func(segments *byte, n int, stream *[streamSize]byte) // spends it on one-time keys
-	spend    func(segments *byte, n int, stream *[streamSize]byte) // on these and on texts
+	rounds func(v *packer, k *Key)                               // makes the key stream of the lanes that are taken
+	spend  func(segments *byte, n int, stream *[streamSize]byte) // spends it on one-time keys and texts
 
 	// authenticate computes the tags of at most groupSize messages, of which the
 	// first is message first of the run, into wide.tags.
@@ -52,7 +51,7 @@ type segment struct {
 	lanes   uint32 // number of blocks
 	text    *byte  // of the first block but 0
 	length  int    // of the text in these blocks
-	oneTime *uint64
+	oneTime *oneTimeKey
 }
 
 // wide holds secrets within a call and is erased at its end. It has no pointers,
@@ -67,6 +66,9 @@ type wide struct {
 
 // oneTimeKeys are those of eight messages, word by word.
 type oneTimeKeys [4][groupSize]uint64
+
+// oneTimeKey is where the key of one message is: its words are groupSize apart.
+type oneTimeKey [3*groupSize + 1]uint64
 
 // packer is what the kernel keeps in a Run.
 type packer struct {
@@ -87,7 +89,7 @@ type piece struct {
 	counter uint64
 	block   uint32 // 1, or 0 if the one-time key is wanted as well
 	text    []byte
-	oneTime *uint64
+	oneTime *oneTimeKey
 }
 
 func (p *piece) blocks() int {
@@ -99,7 +101,10 @@ func (p *piece) blocks() int {
 }
 
 // oneTime returns where the one-time key of message i goes.
-func (w *wide) oneTime(i int) *uint64 { return &w.keys[i/groupSize%groupCount][0][i%groupSize] }
+func (w *wide) oneTime(i int) *oneTimeKey {
+	// Invariant: the last word of every message's key is within its group.
+	return (*oneTimeKey)(unsafe.Pointer(&w.keys[i/groupSize%groupCount][0][i%groupSize]))
+}
 
 // tag returns the tag of message i of the group that was authenticated last.
 func (w *wide) tag(i int) (low, high uint64) { return w.tags[0][i], w.tags[1][i] }
@@ -164,7 +169,7 @@ func (v *packer) openBatch(k *Key, r *Run, base, end int) {
 			v.put(&cut)
 		}
 		v.rounds(k)
-		v.engine.takeKeys(v.first(), v.n, &v.wide.stream)
+		v.takeKeys()
 	}
 	for i := base; i < end; i += groupSize {
 		next := min(i+groupSize, end)
@@ -289,6 +294,20 @@ func (v *packer) rounds(k *Key) {
 	v.most = max(v.most, v.n)
 	v.both = v.both || v.lanes > laneCount/2
 	v.engine.rounds(v, k)
+}
+
+// takeKeys writes the one-time keys, while the key stream of texts is kept.
+func (v *packer) takeKeys() {
+	at := 0
+	for i := range v.segments[:v.n] {
+		s := &v.segments[i]
+		if s.block == 0 {
+			for word := range 4 {
+				s.oneTime[word*groupSize] = binary.LittleEndian.Uint64(v.wide.stream[at+8*word:])
+			}
+		}
+		at += 64 * int(s.lanes)
+	}
 }
 
 // spend uses the key stream up.

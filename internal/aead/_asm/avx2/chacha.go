@@ -6,25 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
-)
 
-// The layout of a segment in Go; a test compares it.
-const (
-	segmentCounter = 0  // uint64
-	segmentBlock   = 8  // uint32: number of its first block
-	segmentLanes   = 12 // uint32: number of its blocks
-	segmentText    = 16 // *byte: what blocks from 1 on are added to
-	segmentLength  = 24 // int: of the text in bytes
-	segmentOneTime = 32 // *uint64: where block 0 goes
-	segmentSize    = 40
-)
-
-// The layout of a stream: the key stream of 32 blocks, then memory for the
-// rounds.
-const (
-	streamState   = 32 * 64               // two halves of 16 vectors
-	streamCounter = streamState + 2*16*32 // of each lane: number of block, low and high half of the counter
-	streamSize    = streamCounter + 3*32*4
+	"github.com/warrenvpn/warren/internal/aead/_asm/layout"
 )
 
 // Word 11 of the state has no register: that is scratch, for rotations.
@@ -41,7 +24,7 @@ const homeless = 11
 //	SI lanes left, DI key stream of the next lane, R12 counters of the next lane
 //	R8 block, R9 lanes of the segment, R10, R11 scratch
 func chacha() {
-	TEXT("chachaAVX2", NOSPLIT, fmt.Sprintf("func(key *[32]byte, segments *byte, n int, lanes int, stream *[%d]byte)", streamSize))
+	TEXT("chachaAVX2", NOSPLIT, fmt.Sprintf("func(key *[32]byte, segments *byte, n int, lanes int, stream *[%d]byte)", layout.StreamSize))
 	Doc("chachaAVX2 writes the key stream of the blocks of n segments, at least one, which have that many lanes, at most 32.")
 	Pragma("noescape")
 	Load(Param("key"), RAX)
@@ -50,7 +33,7 @@ func chacha() {
 	Load(Param("lanes"), RSI)
 	Load(Param("stream"), RDX)
 	fillCounters()
-	LEAQ(at(RDX, streamCounter), R12)
+	LEAQ(at(RDX, layout.StreamCounter), R12)
 	MOVQ(RDX, RDI)
 
 	Label("chacha_next")
@@ -97,12 +80,12 @@ func chacha() {
 // fillCounters writes the number of the block and the halves of the message's
 // counter for each lane.
 func fillCounters() {
-	LEAQ(at(RDX, streamCounter), R11)
+	LEAQ(at(RDX, layout.StreamCounter), R11)
 	Label("chacha_segment")
-	MOVL(at(RBX, segmentBlock), R8L)
-	MOVL(at(RBX, segmentLanes), R9L)
-	MOVL(at(RBX, segmentCounter), R10L)
-	MOVL(at(RBX, segmentCounter+4), R12L)
+	MOVL(at(RBX, layout.SegmentBlock), R8L)
+	MOVL(at(RBX, layout.SegmentLanes), R9L)
+	MOVL(at(RBX, layout.SegmentCounter), R10L)
+	MOVL(at(RBX, layout.SegmentCounter+4), R12L)
 	Label("chacha_lane")
 	MOVL(R8L, at(R11, 0))
 	MOVL(R10L, at(R11, 128))
@@ -111,19 +94,19 @@ func fillCounters() {
 	ADDQ(Imm(4), R11)
 	DECL(R9L)
 	JNZ(LabelRef("chacha_lane"))
-	ADDQ(Imm(segmentSize), RBX)
+	ADDQ(Imm(layout.SegmentSize), RBX)
 	DECQ(RCX)
 	JNZ(LabelRef("chacha_segment"))
 }
 
 // state returns where a word of a half waits.
-func state(half, word int) Mem { return at(RDX, streamState+32*(16*half+word)) }
+func state(half, word int) Mem { return at(RDX, layout.StreamState+32*(16*half+word)) }
 
 // initialWord reads a word of the state before the rounds into v.
 func initialWord(half, word int, v VecPhysical) {
 	switch {
 	case word < 4:
-		VPBROADCASTD(constants().Offset(4*word), v)
+		VPBROADCASTD(layout.Constants("AVX2").Offset(4*word), v)
 	case word < 12:
 		VPBROADCASTD(at(RAX, 4*(word-4)), v)
 	case word == 13:
@@ -222,101 +205,32 @@ func finishHalf(half int) {
 	}
 }
 
-// takeKeys spends the key stream of blocks 0: on the one-time keys.
+// xorLanes adds the key stream to the texts.
 //
-//	BX segment, CX segments left, DX key stream of the next segment
-//	SI one-time key, R10 scratch
-func takeKeys() {
-	TEXT("takeKeysAVX2", NOSPLIT, fmt.Sprintf("func(segments *byte, n int, stream *[%d]byte)", streamSize))
-	Doc("takeKeysAVX2 writes the one-time keys of n segments, at least one.")
-	Pragma("noescape")
-	Load(Param("segments"), RBX)
-	Load(Param("n"), RCX)
-	Load(Param("stream"), RDX)
-	Label("keys_segment")
-	CMPL(at(RBX, segmentBlock), Imm(0))
-	JNE(LabelRef("keys_next"))
-	takeKey()
-	Label("keys_next")
-	MOVL(at(RBX, segmentLanes), R10L)
-	SHLQ(Imm(6), R10)
-	ADDQ(R10, RDX)
-	ADDQ(Imm(segmentSize), RBX)
-	DECQ(RCX)
-	JNZ(LabelRef("keys_segment"))
-	RET()
-}
-
-// takeKey writes a one-time key, one word to a row of eight messages.
-func takeKey() {
-	MOVQ(at(RBX, segmentOneTime), RSI)
-	for i := range 4 {
-		MOVQ(at(RDX, 8*i), R10)
-		MOVQ(R10, at(RSI, 64*i))
-	}
-}
-
-// xorLanes spends the key stream: block 0 of a message on its one-time key, the
-// others on its text.
-//
-//	Y0, Y1  text
-//	BX segment, CX segments left, DX key stream of the next lane
-//	SI text, R9 bytes left of it, R8 key stream of the next segment, R10 scratch
+//	Y0, Y1   text
 func xorLanes() {
-	TEXT("xorLanesAVX2", NOSPLIT, fmt.Sprintf("func(segments *byte, n int, stream *[%d]byte)", streamSize))
-	Doc("xorLanesAVX2 adds the key stream of n segments, at least one, to their texts and writes their one-time keys.")
-	Pragma("noescape")
-	Load(Param("segments"), RBX)
-	Load(Param("n"), RCX)
-	Load(Param("stream"), RDX)
-
-	Label("xor_segment")
-	MOVL(at(RBX, segmentLanes), R8L)
-	SHLQ(Imm(6), R8)
-	ADDQ(RDX, R8)
-	CMPL(at(RBX, segmentBlock), Imm(0))
-	JNE(LabelRef("xor_text"))
-	takeKey()
-	ADDQ(Imm(64), RDX)
-
-	Label("xor_text")
-	MOVQ(at(RBX, segmentText), RSI)
-	MOVQ(at(RBX, segmentLength), R9)
-	SUBQ(Imm(64), R9)
-	JB(LabelRef("xor_tail"))
-	Label("xor_block")
-	for i, v := range []VecPhysical{Y0, Y1} {
-		VMOVDQU(at(RSI, 32*i), v)
-		VPXOR(at(RDX, 32*i), v, v)
-		VMOVDQU(v, at(RSI, 32*i))
-	}
-	ADDQ(Imm(64), RSI)
-	ADDQ(Imm(64), RDX)
-	SUBQ(Imm(64), R9)
-	JAE(LabelRef("xor_block"))
-
-	Label("xor_tail")
-	xorBits(32, func(text, stream Mem) {
-		VMOVDQU(text, Y0)
-		VPXOR(stream, Y0, Y0)
-		VMOVDQU(Y0, text)
+	layout.XorLanes("AVX2", func() {
+		for i, v := range []VecPhysical{Y0, Y1} {
+			VMOVDQU(at(RSI, 32*i), v)
+			VPXOR(at(RDX, 32*i), v, v)
+			VMOVDQU(v, at(RSI, 32*i))
+		}
+	}, func() {
+		xorBits(32, func(text, stream Mem) {
+			VMOVDQU(text, Y0)
+			VPXOR(stream, Y0, Y0)
+			VMOVDQU(Y0, text)
+		})
+		xorBits(16, func(text, stream Mem) {
+			VMOVDQU(text, X0)
+			VPXOR(stream, X0, X0)
+			VMOVDQU(X0, text)
+		})
+		xorBits(8, func(text, stream Mem) { MOVQ(stream, R10); XORQ(R10, text) })
+		xorBits(4, func(text, stream Mem) { MOVL(stream, R10L); XORL(R10L, text) })
+		xorBits(2, func(text, stream Mem) { MOVW(stream, R10W); XORW(R10W, text) })
+		xorBits(1, func(text, stream Mem) { MOVB(stream, R10B); XORB(R10B, text) })
 	})
-	xorBits(16, func(text, stream Mem) {
-		VMOVDQU(text, X0)
-		VPXOR(stream, X0, X0)
-		VMOVDQU(X0, text)
-	})
-	xorBits(8, func(text, stream Mem) { MOVQ(stream, R10); XORQ(R10, text) })
-	xorBits(4, func(text, stream Mem) { MOVL(stream, R10L); XORL(R10L, text) })
-	xorBits(2, func(text, stream Mem) { MOVW(stream, R10W); XORW(R10W, text) })
-	xorBits(1, func(text, stream Mem) { MOVB(stream, R10B); XORB(R10B, text) })
-
-	MOVQ(R8, RDX)
-	ADDQ(Imm(segmentSize), RBX)
-	DECQ(RCX)
-	JNZ(LabelRef("xor_segment"))
-	VZEROUPPER()
-	RET()
 }
 
 // xorBits does f, which takes n bytes, if that many are left beside whole
@@ -329,15 +243,6 @@ func xorBits(n int, f func(text, stream Mem)) {
 	ADDQ(Imm(uint64(n)), RSI)
 	ADDQ(Imm(uint64(n)), RDX)
 	Label(after)
-}
-
-// constants are the words 0 to 3 of the state.
-func constants() Mem {
-	return global("chachaConstants", func() {
-		for i, w := range []uint32{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574} {
-			DATA(4*i, U32(w))
-		}
-	})
 }
 
 // rotation is the permutation of bytes that rotates words left by 8 or 16 bits.

@@ -9,12 +9,13 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/warrenvpn/warren/internal/aead/_asm/layout"
 )
 
 func main() {
 	ConstraintExpr("!purego")
 	chacha()
-	takeKeys()
 	xorLanes()
 	poly1305()
 	Generate()
@@ -25,18 +26,8 @@ func main() {
 var y = [16]VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}
 
 // at returns the memory at base + offset.
-func at(base Register, offset int) Mem { return Mem{Base: base, Disp: offset} }
-
-var globals = map[string]Mem{}
+func at(base Register, offset int) Mem { return layout.At(base, offset) }
 
 // global returns the read-only data of that name, which fill writes the first
 // time.
-func global(name string, fill func()) Mem {
-	m, ok := globals[name]
-	if !ok {
-		m = GLOBL(name+"AVX2", RODATA|NOPTR)
-		fill()
-		globals[name] = m
-	}
-	return m
-}
+func global(name string, fill func()) Mem { return layout.Global(name+"AVX2", fill) }

@@ -9,13 +9,14 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/warrenvpn/warren/internal/aead/_asm/layout"
 )
 
 func main() {
 	ConstraintExpr("!purego")
 	chachaLanes("chacha16AVX512", 16)
 	chachaLanes("chacha32AVX512", 32)
-	takeKeys()
 	xorLanes()
 	poly1305()
 	Generate()
@@ -29,7 +30,11 @@ var z = [32]VecPhysical{
 }
 
 // at returns the memory at base + offset.
-func at(base Register, offset int) Mem { return Mem{Base: base, Disp: offset} }
+func at(base Register, offset int) Mem { return layout.At(base, offset) }
+
+// global returns the read-only data of that name, which fill writes the first
+// time.
+func global(name string, fill func()) Mem { return layout.Global(name+"AVX512", fill) }
 
 // Four vectors in quarters of 16 bytes are transposed in two steps; pairHalves
 // is the first, and dealQuarters the second. out may be what in was.
