@@ -138,8 +138,7 @@ func (d *Device) machineOf(p *peer) *tunnel.Peer {
 	m := tunnel.NewPeer(&d.env, p.public, &p.activity)
 	if p.psk != nil {
 		m.SetPreshared(p.psk)
-		p.psk.Clear()
-		p.psk = nil
+		tunnel.ReplacePreshared(&p.psk, nil)
 	}
 	if d.up {
 		m.HandleUp(d.clock.Now(), nil)

@@ -50,14 +50,7 @@ func (p *peer) setPreshared(k *key.Preshared) {
 		p.machine.SetPreshared(k)
 		return
 	}
-	if p.psk != nil {
-		p.psk.Clear()
-		p.psk = nil
-	}
-	if k != nil && !k.IsZero() {
-		c := key.NewPreshared(*k.RevealBytes())
-		p.psk = &c
-	}
+	tunnel.ReplacePreshared(&p.psk, k)
 }
 
 // clear erases what secrets p holds besides its sessions.

@@ -96,14 +96,18 @@ func (p *Peer) Preshared() *key.Preshared { return p.psk }
 
 // SetPreshared makes a copy of k the preshared key of all handshakes to come; nil
 // or a zero key means none. Sessions that exist are not touched (P31).
-func (p *Peer) SetPreshared(k *key.Preshared) {
-	if p.psk != nil {
-		p.psk.Clear()
-		p.psk = nil
+func (p *Peer) SetPreshared(k *key.Preshared) { ReplacePreshared(&p.psk, k) }
+
+// ReplacePreshared erases the key that at points to, if any, and puts a copy of k
+// there: nothing for nil or a zero key.
+func ReplacePreshared(at **key.Preshared, k *key.Preshared) {
+	if *at != nil {
+		(*at).Clear()
+		*at = nil
 	}
 	if k != nil && !k.IsZero() {
 		c := key.NewPreshared(*k.RevealBytes())
-		p.psk = &c
+		*at = &c
 	}
 }
 
