@@ -3,11 +3,10 @@
 package netnstest
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/warrenvpn/warren/internal/testbin"
 )
 
 // warren is the binary under test.
@@ -17,22 +16,5 @@ var warren string
 var long = os.Getenv("WARREN_LONG") == "1"
 
 func TestMain(m *testing.M) {
-	os.Exit(buildAndRun(m))
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "netnstest-*")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	warren = filepath.Join(dir, "warren")
-	build := exec.Command("go", "build", "-trimpath", "-o", warren, "../../cmd/warren")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the binary under test: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+	os.Exit(testbin.Main(m, testbin.Program{Path: &warren, What: testbin.Warren}))
 }

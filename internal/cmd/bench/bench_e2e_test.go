@@ -18,42 +18,17 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/internal/netlab"
+	"github.com/warrenvpn/warren/internal/testbin"
 )
 
 // What is measured: this program, and it without a cipher.
 var warrenBinary, limitBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "bench-*")
-	if err == nil {
-		err = build(dir)
-	}
-	code := 1
-	if err == nil {
-		code = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func build(dir string) error {
-	warrenBinary, limitBinary = filepath.Join(dir, "warren"), filepath.Join(dir, "limit")
-	for _, args := range [][]string{
-		{"build", "-o", warrenBinary, "github.com/warrenvpn/warren/cmd/warren"},
-		{
-			"-C", "../../../bench", "build", "-tags", "nocipher",
-			"-ldflags", "-X github.com/warrenvpn/warren/internal/aead.benchmark=limit", "-o", limitBinary, "./limit",
-		},
-	} {
-		cmd := exec.Command("go", args...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", cmd, err, out)
-		}
-	}
-	return os.Chmod(dir, 0o755) // for who is not root
+	os.Exit(testbin.Main(m, testbin.Program{Path: &warrenBinary, What: testbin.Warren}, testbin.Program{
+		Path: &limitBinary, Dir: "../../../bench", What: "github.com/warrenvpn/warren/bench/limit",
+		Flags: []string{"-tags", "nocipher", "-ldflags", "-X github.com/warrenvpn/warren/internal/aead.benchmark=limit"},
+	}))
 }
 
 // run calls `warren bench` and returns what it wrote to both outputs.

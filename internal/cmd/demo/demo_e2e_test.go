@@ -6,11 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,33 +16,13 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/internal/netlab"
+	"github.com/warrenvpn/warren/internal/testbin"
 )
 
 var warrenBinary string // warren
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "demo-*")
-	if err == nil {
-		err = buildWarren(dir)
-	}
-	code := 1
-	if err == nil {
-		code = m.Run()
-	} else {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func buildWarren(dir string) error {
-	warrenBinary = filepath.Join(dir, "warren")
-	build := exec.Command("go", "build", "-o", warrenBinary, "github.com/warrenvpn/warren/cmd/warren")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return os.Chmod(dir, 0o755) // for TestDemoNeedsRoot
+	os.Exit(testbin.Main(m, testbin.Program{Path: &warrenBinary, What: testbin.Warren}))
 }
 
 // quick is a demo with shorter measurements.
